@@ -1,0 +1,1 @@
+libcoffer_a_SOURCES +=
