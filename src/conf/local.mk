@@ -1,1 +1,1 @@
-libcoffer_a_SOURCES +=
+libcoffer_a_SOURCES += src/conf/ini.c src/conf/ini.h

@@ -9,7 +9,12 @@
  *   -EINVAL   an argument out of bounds
  *   -ENOMEM   out of memory
  *   -EIO      OpenSSL refused for another reason (never ignored, never asserted)
- * On failure output buffers hold no plaintext.
+ * On failure output buffers hold no plaintext. Keys are copied where a handle outlives the call;
+ * the caller wipes its own. All functions are thread-safe.
+ *
+ * What is out of reach: OpenSSL's contexts hold expanded keys in ordinary memory while they are in
+ * use (wiped when freed or overwritten). A daemon turns core dumps off, and keeps swap encrypted or
+ * locks all its memory where that matters.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,10 +29,13 @@
 #define SIV_KEY_LEN 64 /* AES-256-SIV, RFC 5297: two 256-bit keys */
 #define SIV_LEN 16     /* the synthetic IV, put before the ciphertext */
 #define KEYWRAP_EXTRA 8
-#define ED25519_LEN 32	   /* private seed and public key */
+#define ED25519_LEN 32 /* private seed and public key */
 #define ED25519_SIG_LEN 64
 
-/* Fills buf from getrandom(2). A resumed VM snapshot must not repeat nonces: no user-space pool. */
+/*
+ * Fills buf from getrandom(2); waits while the kernel is not seeded yet. A resumed VM snapshot must
+ * not repeat nonces: no user-space pool.
+ */
 int random_bytes(void *buf, size_t len);
 
 /* True if equal; takes the same time whatever differs. */
@@ -36,12 +44,17 @@ bool bytes_equal_ct(const void *a, const void *b, size_t len);
 int sha256(const void *in, size_t len, uint8_t out[HASH_LEN]);
 int hmac_sha256(const uint8_t key[KEY_LEN], const void *in, size_t len, uint8_t out[HASH_LEN]);
 
-/* HKDF-SHA256 (RFC 5869) with an empty salt; label is the info string, one per purpose. */
-int hkdf_sha256(const uint8_t *key, size_t key_len, const char *label, uint8_t *out, size_t out_len);
+/*
+ * HKDF-SHA256 (RFC 5869) with an empty salt; label is the info string, one per purpose.
+ * out_len: 1 to 255 * HASH_LEN.
+ */
+int hkdf_sha256(
+	const uint8_t *key, size_t key_len, const char *label, uint8_t *out, size_t out_len);
 
 /*
- * scrypt (RFC 7914) to a 32-byte key. n must be a power of two; 128*n*r is bounded to 1 GiB
- * (-EINVAL above), so that a hostile coffer.ini cannot take the host's memory.
+ * scrypt (RFC 7914) to a 32-byte key. n must be a power of two; 128*n*r is bounded to 1 GiB,
+ * 128*r*p to 32 MiB and 128*n*r*p to 4 GiB (-EINVAL above), so that a hostile coffer.ini can
+ * neither take the host's memory nor keep it busy for more than seconds.
  */
 int scrypt_derive(const void *password, size_t password_len, const uint8_t *salt, size_t salt_len,
 	uint64_t n, uint32_t r, uint32_t p, uint8_t out[KEY_LEN]);
@@ -53,8 +66,8 @@ int keyunwrap(const uint8_t kek[KEY_LEN], const uint8_t *in, size_t in_len, uint
 
 /*
  * AES-256-GCM with a key that is used many times. A handle is immutable and may be used by all
- * threads at once; ready cipher contexts are kept per thread inside (bounded, freed at thread exit).
- * aead_free must not run while another thread uses the handle.
+ * threads at once; ready cipher contexts are kept per thread inside (bounded, freed at thread exit;
+ * what they leave behind: ctxcache.h). aead_free must not run while another thread uses the handle.
  */
 struct aead;
 int aead_new(const uint8_t key[KEY_LEN], struct aead **ret);
@@ -71,23 +84,26 @@ int aead_open(const struct aead *a, const uint8_t nonce[NONCE_LEN], const void *
 /*
  * AES-256-SIV (RFC 5297): deterministic authenticated encryption, for names, targets and xattrs.
  * Same threading rules as struct aead. aad: 0 to 4 strings, each authenticated as its own component
- * (S2V), so that no two lists collide. OpenSSL's SIV cannot take an empty message: len must be >= 1.
+ * (S2V), so that no two lists collide. OpenSSL's SIV cannot take an empty message, and older ones
+ * leave out an empty component (CVE-2023-2975): both are -EINVAL.
  */
 struct siv;
 int siv_new(const uint8_t key[SIV_KEY_LEN], struct siv **ret);
 void siv_free(struct siv *s);
 DEFINE_CLEANUP(struct siv *, siv_free)
-/* out has len + SIV_LEN bytes (SIV first). */
-int siv_seal(const struct siv *s, const struct iovec *aad, int aad_count, const void *in, size_t len,
-	void *out);
-/* len includes the SIV; out has len - SIV_LEN bytes. */
-int siv_open(const struct siv *s, const struct iovec *aad, int aad_count, const void *in, size_t len,
-	void *out);
+/* out has len + SIV_LEN bytes (SIV first), and does not overlap in. */
+int siv_seal(const struct siv *s, const struct iovec *aad, int aad_count, const void *in,
+	size_t len, void *out);
+/* len includes the SIV (-EINVAL if it is no longer than that); out has len - SIV_LEN bytes, zeroed
+ * on -EBADMSG. */
+int siv_open(const struct siv *s, const struct iovec *aad, int aad_count, const void *in,
+	size_t len, void *out);
 
-/* Ed25519 (RFC 8032). seed is secret. */
+/* Ed25519 (RFC 8032). seed is secret. Verifying: -EBADMSG if the signature or the public key is
+ * wrong. */
 int ed25519_public(const uint8_t seed[ED25519_LEN], uint8_t pub[ED25519_LEN]);
-int ed25519_sign(const uint8_t seed[ED25519_LEN], const void *msg, size_t len,
-	uint8_t sig[ED25519_SIG_LEN]);
+int ed25519_sign(
+	const uint8_t seed[ED25519_LEN], const void *msg, size_t len, uint8_t sig[ED25519_SIG_LEN]);
 int ed25519_verify(const uint8_t pub[ED25519_LEN], const void *msg, size_t len,
 	const uint8_t sig[ED25519_SIG_LEN]);
 

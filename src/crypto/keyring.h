@@ -28,8 +28,9 @@ int keyring_add(struct keyring *k, uint32_t generation, const uint8_t dek[KEY_LE
 uint32_t keyring_current(const struct keyring *k);
 
 /* Keys of one generation; NULL (or -ENOKEY) if the ring does not have it. */
-const struct siv *keyring_names(const struct keyring *k, uint32_t generation);	    /* entry names */
-const struct siv *keyring_targets(const struct keyring *k, uint32_t generation);    /* symlink targets */
+const struct siv *keyring_names(const struct keyring *k, uint32_t generation); /* entry names */
+const struct siv *keyring_targets(
+	const struct keyring *k, uint32_t generation); /* symlink targets */
 const struct siv *keyring_xattr_names(const struct keyring *k, uint32_t generation);
 const struct siv *keyring_xattr_values(const struct keyring *k, uint32_t generation);
 
@@ -40,7 +41,7 @@ int keyring_wrap_file_key(const struct keyring *k, uint32_t generation,
 int keyring_unwrap_file_key(const struct keyring *k, uint32_t generation,
 	const uint8_t in[KEY_LEN + KEYWRAP_EXTRA], uint8_t file_key[KEY_LEN]);
 
-/* HMAC under the current generation's key for state/ files. */
+/* HMAC-SHA256 under a generation's key for state/ files. -ENOKEY: generation unknown. */
 int keyring_mac_state(const struct keyring *k, uint32_t generation, const void *in, size_t len,
 	uint8_t out[HASH_LEN]);
 

@@ -26,7 +26,10 @@ struct err {
 int err_set(struct err *err, enum exit_code code, int r, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Like err_set, but appends ": " and the text of errno -r. */
+/*
+ * Like err_set, but appends ": " and the text of errno -r; for -EBADMSG that is "not authentic
+ * (damaged or changed)".
+ */
 int err_set_errno(struct err *err, enum exit_code code, int r, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -29,10 +29,15 @@ enum exit_code {
 	EXIT_BUSY = 17,		   /* umount: the mount is in use */
 	EXIT_IO = 18,		   /* the backing store failed */
 	EXIT_REFUSED = 19,	   /* the user did not confirm */
+	EXIT_FILE = 20,		   /* a file named by an argument cannot be read or written, or is there already */
+	EXIT_OTHER_REPO = 21,	   /* header restore: FILE belongs to another repository, or is of an older generation */
 	EXIT_PASSWORD = 30,	   /* no slot opens with this password */
 	EXIT_NO_PASSWORD = 31,	   /* password file or command unreadable, empty, no terminal */
 	EXIT_SLOT = 32,		   /* no such slot, or not of the needed type */
 	EXIT_DAMAGE_FOUND = 50,	   /* verify: damage found */
 };
+
+/* The code for a negative errno of the backing store: access, space, memory, else EXIT_IO. */
+enum exit_code exit_code_of_errno(int r);
 
 #endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "node/node.h"
+
+#define COPY_CHUNK (1u << 20)
+
+/* Pins n's blob for one call. The node lock is held only for the moment of pinning. */
+static int pin(struct fs *fs, struct node *n, bool writable, struct blob **ret)
+{
+	if (!S_ISREG(n->mode))
+		return S_ISDIR(n->mode) ? -EISDIR : -EINVAL;
+	if (writable && store_read_only(fs->store))
+		return -EROFS;
+	pthread_mutex_lock(&n->lock);
+	int r = file_blob(fs, n, writable, ret);
+	if (r == 0 && writable)
+		fs_mark_written(fs, n);
+	pthread_mutex_unlock(&n->lock);
+	return r;
+}
+
+/*
+ * What the kernel does for a local file system when an unprivileged process writes: set-user-id goes, and set-group-id where
+ * the group may execute.
+ */
+static int kill_privileges(struct fs *fs, int fd)
+{
+	struct stat st;
+	int r = st_fstat(fs->store, fd, &st);
+	if (r < 0)
+		return r;
+	mode_t kill = S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0);
+	return st.st_mode & kill ? st_fchmod(fs->store, fd, st.st_mode & 07777 & ~kill) : 0;
+}
+
+/* Empties n, damaged or not. n->lock held. */
+static int empty(struct fs *fs, struct node *n, bool kill_priv)
+{
+	if (store_read_only(fs->store))
+		return -EROFS;
+	int r = file_reset(fs, n);
+	if (r == 0) {
+		n->settled = true;
+		fs_mark_written(fs, n);
+		if (kill_priv)
+			r = kill_privileges(fs, blob_fd(n->file->blob));
+	}
+	return r;
+}
+
+int fs_truncate(struct fs *fs, struct node *n, uint64_t size, bool kill_priv)
+{
+	if (!S_ISREG(n->mode))
+		return S_ISDIR(n->mode) ? -EISDIR : -EINVAL;
+	if (size > SIZE_MAX_PLAIN)
+		return -EFBIG;
+	if (size == 0) {
+		pthread_mutex_lock(&n->lock);
+		int r = empty(fs, n, kill_priv);
+		pthread_mutex_unlock(&n->lock);
+		return fs_errno(r);
+	}
+	struct blob *b;
+	int r = pin(fs, n, true, &b);
+	if (r < 0)
+		return fs_errno(r);
+	r = blob_truncate(b, size);
+	if (r == 0 && kill_priv)
+		r = kill_privileges(fs, blob_fd(b));
+	file_unpin(fs, n);
+	return fs_errno(r);
+}
+
+int fs_open_file(struct fs *fs, struct node *n, int flags, bool kill_priv)
+{
+	if (!S_ISREG(n->mode))
+		return S_ISDIR(n->mode) ? -EISDIR : -ENXIO;
+	bool writable = (flags & O_ACCMODE) != O_RDONLY;
+	if (writable && store_read_only(fs->store))
+		return -EROFS;
+	struct blob *b;
+	pthread_mutex_lock(&n->lock);
+	int r = flags & O_TRUNC ? empty(fs, n, kill_priv) : 0;
+	if (r == 0)
+		r = file_blob(fs, n, writable, &b);
+	if (r == 0) {
+		file_unpin(fs, n);
+		n->file->opens++;
+		n->file->writers += writable;
+	}
+	pthread_mutex_unlock(&n->lock);
+	return fs_errno(r);
+}
+
+void fs_release_file(struct fs *fs, struct node *n, int flags)
+{
+	pthread_mutex_lock(&n->lock);
+	struct filestate *f = n->file;
+	f->opens--;
+	if ((flags & O_ACCMODE) != O_RDONLY && --f->writers == 0 && !n->hidden) {
+		int r = file_finish(fs, n);
+		if (r < 0 && f->error == 0)
+			f->error = r;
+	}
+	if (f->opens == 0 && n->hidden)
+		hidden_closed(fs, n);
+	pthread_mutex_unlock(&n->lock);
+}
+
+ssize_t fs_read(struct fs *fs, struct node *n, void *buf, size_t len, uint64_t offset)
+{
+	struct blob *b;
+	int r = pin(fs, n, false, &b);
+	if (r < 0)
+		return fs_errno(r);
+	ssize_t done = blob_read(b, buf, len, offset);
+	file_unpin(fs, n);
+	return done < 0 ? fs_errno((int)done) : done;
+}
+
+int fs_write(struct fs *fs, struct node *n, const void *buf, size_t len, uint64_t offset, bool sync, bool kill_priv)
+{
+	if (len > SIZE_MAX_PLAIN || offset > SIZE_MAX_PLAIN - len)
+		return -EFBIG;
+	struct blob *b;
+	int r = pin(fs, n, true, &b);
+	if (r < 0)
+		return fs_errno(r);
+	r = blob_write(b, buf, len, offset);
+	if (r == 0 && kill_priv)
+		r = kill_privileges(fs, blob_fd(b));
+	if (r == 0 && sync)
+		r = blob_sync(b, true);
+	file_unpin(fs, n);
+	if (r == 0 && sync)
+		r = sync_ancestors(fs, n);
+	return fs_errno(r);
+}
+
+int fs_fsync(struct fs *fs, struct node *n, bool data_only)
+{
+	struct blob *b;
+	int r = pin(fs, n, false, &b);
+	if (r < 0)
+		return fs_errno(r);
+	r = store_read_only(fs->store) ? 0 : blob_sync(b, data_only);
+	pthread_mutex_lock(&n->lock);
+	int earlier = file_take_error(n);
+	pthread_mutex_unlock(&n->lock);
+	file_unpin(fs, n);
+	if (r == 0)
+		r = earlier;
+	if (r == 0)
+		r = sync_ancestors(fs, n);
+	return fs_errno(r);
+}
+
+int fs_fallocate(struct fs *fs, struct node *n, int mode, uint64_t offset, uint64_t len)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	int kind = mode & ~FALLOC_FL_KEEP_SIZE;
+	if (len == 0)
+		return -EINVAL;
+	if (len > SIZE_MAX_PLAIN || offset > SIZE_MAX_PLAIN - len)
+		return -EFBIG;
+	if (kind != 0 && kind != FALLOC_FL_ZERO_RANGE && !(kind == FALLOC_FL_PUNCH_HOLE && keep))
+		return -EOPNOTSUPP;
+	struct blob *b;
+	int r = pin(fs, n, true, &b);
+	if (r < 0)
+		return fs_errno(r);
+	if (kind == FALLOC_FL_PUNCH_HOLE)
+		r = blob_punch(b, offset, len);
+	else if (kind == FALLOC_FL_ZERO_RANGE)
+		r = blob_zero_range(b, offset, len, keep);
+	else
+		r = blob_allocate(b, offset, len, keep);
+	file_unpin(fs, n);
+	return fs_errno(r);
+}
+
+int64_t fs_lseek(struct fs *fs, struct node *n, uint64_t offset, int whence)
+{
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return -EINVAL;
+	struct blob *b;
+	int r = pin(fs, n, false, &b);
+	if (r < 0)
+		return fs_errno(r);
+	int64_t pos = blob_seek(b, offset, whence);
+	file_unpin(fs, n);
+	return pos < 0 ? fs_errno((int)pos) : pos;
+}
+
+bool fs_has_writers(struct fs *fs, struct node *n)
+{
+	(void)fs;
+	pthread_mutex_lock(&n->lock);
+	bool has = S_ISREG(n->mode) && n->file && n->file->writers > 0;
+	pthread_mutex_unlock(&n->lock);
+	return has;
+}
+
+ssize_t fs_copy_range(struct fs *fs, struct node *in, uint64_t in_off, struct node *out, uint64_t out_off, size_t len)
+{
+	if (in == out && in_off < out_off + len && out_off < in_off + len)
+		return -EINVAL;
+	_cleanup_free_ char *buf = malloc(len < COPY_CHUNK ? len + 1 : COPY_CHUNK);
+	if (!buf)
+		return -ENOMEM;
+	size_t done = 0;
+	while (done < len) {
+		size_t want = len - done < COPY_CHUNK ? len - done : COPY_CHUNK;
+		ssize_t r = fs_read(fs, in, buf, want, in_off + done);
+		if (r > 0) {
+			int w = fs_write(fs, out, buf, (size_t)r, out_off + done, false, false);
+			if (w < 0)
+				r = w;
+		}
+		if (r < 0)
+			return done > 0 ? (ssize_t)done : r;
+		if (r == 0)
+			break;
+		done += (size_t)r;
+	}
+	return (ssize_t)done;
+}
