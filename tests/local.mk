@@ -7,3 +7,10 @@ TESTS += $(unit_tests)
 endif
 AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; export srcdir;
 UNIT_LIBS = libcoffer.a $(CMOCKA_LIBS)
+
+include tests/fuzz/local.mk
+include tests/mounted/local.mk
+
+# Checks that need no build.
+TESTS += tests/exitcodes.test
+EXTRA_DIST += tests/exitcodes.test

@@ -3,11 +3,11 @@
 #define COFFER_BLOB_LAYOUT_H
 
 /*
- * The arithmetic of a blob: pure functions, tested at every boundary. "Offset" and "size" are of the
- * plaintext file, "length" is of the blob in the backing store.
- *   records 0: 3906 bytes of the file (after 32 bytes of inner header), 1: 3938, k >= 2: 4066.
- *   length = 4096 * records + bytes of the file in the last record; 0 for an empty file without any record.
- * An empty file that has a record 0 has length 4096.
+ * The arithmetic of a blob: pure functions, tested at every boundary. "Offset" and "size" are of
+ * the plaintext file, "length" is of the blob in the backing store. record 0: 3906 bytes of the
+ * file (after 32 bytes of inner header), 1: 3938, k >= 2: 4066. length = 4096 * records + bytes of
+ * the file in the last record; 0 for an empty file without any record. An empty file that has a
+ * record 0 has length 4096.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +32,11 @@ uint64_t record_of(uint64_t offset);
 uint64_t records_for(uint64_t size);
 /* Length of the blob of a file of this size (> 0), or with a record 0 (size 0: 4096). */
 uint64_t length_for(uint64_t size);
-/* Plaintext size that a blob's length tells. True if some blob can have that length (else *ret untouched). */
+/* Plaintext size that a blob's length tells. True if some blob can have that length (else *ret
+ * untouched). */
 bool size_from_length(uint64_t length, uint64_t *ret);
+/* The largest size whose blob is not longer than this, for any length (never above SIZE_MAX_PLAIN).
+ */
+uint64_t size_floor_from_length(uint64_t length);
 
 #endif

@@ -51,7 +51,8 @@ enum exit_code command_misuse(const struct command *cmd, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "coffer %s: %s\nTry: coffer %s --help\n", cmd->name, text, cmd->name);
+	(void)fprintf(
+		stderr, "coffer: %s: %s\nTry: coffer %s --help\n", cmd->name, text, cmd->name);
 	return EXIT_USAGE;
 }
 

@@ -3,14 +3,14 @@
 #define COFFER_CMD_COMMAND_H
 
 /*
- * A command of coffer: one file in this folder defines one of these, and the table in src/coffer.c lists it. Help,
- * dispatch and option parsing all come from it.
+ * A command of coffer: one file in this folder defines one of these, and the table in src/coffer.c
+ * lists it. Help, dispatch and option parsing all come from it.
  */
 #include "util/error.h"
 
 struct option_def {
-	int id;		      /* > 0, what args_next returns */
-	char letter;	      /* 0: none */
+	int id;               /* > 0, what args_next returns */
+	char letter;          /* 0: none */
 	const char *name;     /* without dashes; NULL ends the table */
 	const char *argument; /* what --help calls it; NULL: takes none */
 	const char *help;
@@ -18,9 +18,9 @@ struct option_def {
 
 struct command {
 	const char *name;
-	const char *summary;		  /* one line, for the list of commands */
-	const char *operands;		  /* "REPO MOUNTPOINT" */
-	const char *description;	  /* a paragraph for --help, with newlines, or NULL */
+	const char *summary;              /* one line, for the list of commands */
+	const char *operands;             /* "REPO MOUNTPOINT" */
+	const char *description;          /* a paragraph for --help, with newlines, or NULL */
 	const struct option_def *options; /* --help is added to every command */
 	/* argv[0] is the command's name. Prints its own errors. */
 	enum exit_code (*run)(const struct command *cmd, int argc, char **argv);
@@ -30,6 +30,8 @@ extern const struct command break_lock_command;
 extern const struct command header_command;
 extern const struct command init_command;
 extern const struct command mount_command;
+extern const struct command
+	mount_helper_command; /* not in the table: `coffer REPO MOUNTPOINT -o LIST` */
 extern const struct command passwd_command;
 extern const struct command status_command;
 extern const struct command sync_command;

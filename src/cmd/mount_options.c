@@ -11,9 +11,9 @@
 #include "util/cleanup.h"
 
 enum kind {
-	SET,	/* the flag at `field` becomes true */
-	UNSET,	/* it becomes false */
-	TEXT,	/* name=value, stored at `field` */
+	SET,    /* the flag at `field` becomes true */
+	UNSET,  /* it becomes false */
+	TEXT,   /* name=value, stored at `field` */
 	IGNORE, /* has no effect here; a value, if any, is dropped */
 	REFUSE, /* not supported; `why` says why */
 };
@@ -26,7 +26,9 @@ struct option_word {
 };
 
 #define AT(member) offsetof(struct mount_options, member)
-#define OWNERS "files keep the owners that they have in the repository; use chown, or mount as root with allow_other"
+#define OWNERS                                                                                     \
+	"files keep the owners that they have in the repository; use chown, or mount as root "     \
+	"with allow_other"
 
 static const struct option_word words[] = {
 	{"ro", SET, AT(read_only), NULL},
@@ -51,7 +53,8 @@ static const struct option_word words[] = {
 	{"password_command", TEXT, AT(password_command), NULL},
 	/* fuse/ always sets it: without it every user could do everything through the daemon. */
 	{"default_permissions", IGNORE, 0, NULL},
-	/* What mount(8), mount.fuse3, systemd and automounters put into lines or act on themselves. */
+	/* What mount(8), mount.fuse3, systemd and automounters put into lines or act on themselves.
+	 */
 	{"defaults", IGNORE, 0, NULL},
 	{"auto", IGNORE, 0, NULL},
 	{"noauto", IGNORE, 0, NULL},
@@ -110,11 +113,12 @@ static int unknown(const char *name, struct err *err)
 	return err_set(err, EXIT_USAGE, -EINVAL, "unknown mount option \"%s\"", name);
 }
 
-static int set_text(struct mount_options *o, const struct option_word *w, const char *value,
-	struct err *err)
+static int set_text(
+	struct mount_options *o, const struct option_word *w, const char *value, struct err *err)
 {
 	if (!value || !*value)
-		return err_set(err, EXIT_USAGE, -EINVAL, "mount option \"%s\" needs a value", w->name);
+		return err_set(
+			err, EXIT_USAGE, -EINVAL, "mount option \"%s\" needs a value", w->name);
 	char **field = (char **)((char *)o + w->field);
 	char *copy = strdup(value);
 	if (!copy)
@@ -143,7 +147,8 @@ static int apply(struct mount_options *o, char *text, struct err *err)
 	if (w->kind == TEXT)
 		return set_text(o, w, value, err);
 	if (value)
-		return err_set(err, EXIT_USAGE, -EINVAL, "mount option \"%s\" takes no value", w->name);
+		return err_set(
+			err, EXIT_USAGE, -EINVAL, "mount option \"%s\" takes no value", w->name);
 	*(bool *)((char *)o + w->field) = w->kind == SET;
 	return 0;
 }

@@ -43,8 +43,8 @@ static void clear_entry(struct mount_entry *e)
 }
 
 /*
- * One line: ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [TAGS...] - TYPE SOURCE SUPEROPTIONS (proc_pid_mountinfo(5)). It is cut
- * up in place. 1: one of ours, 0: another, -ENOMEM.
+ * One line: ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [TAGS...] - TYPE SOURCE SUPEROPTIONS
+ * (proc_pid_mountinfo(5)). It is cut up in place. 1: one of ours, 0: another, -ENOMEM.
  */
 static int parse_line(char *line, struct mount_entry *ret)
 {

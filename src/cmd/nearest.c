@@ -39,6 +39,9 @@ void nearest_offer(struct nearest *n, const char *word, const char *known)
 	if (word_len > WORD_MAX || known_len > WORD_MAX)
 		return;
 	unsigned d = distance(word, word_len, known, known_len);
+	/* The beginning of a name is as good as a typing error. */
+	if (word_len >= 3 && strncmp(known, word, word_len) == 0 && d > 1)
+		d = 1;
 	unsigned most = known_len < 6 ? 2 : (unsigned)(known_len / 3);
 	/* At least one character must remain of it, else any short word would do. */
 	if (d > most || d >= known_len)

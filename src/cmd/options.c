@@ -9,7 +9,8 @@
 #include <string.h>
 #include "cmd/nearest.h"
 
-/* What getopt reports for long options lies above all letters, so that optopt tells the two kinds apart. */
+/* What getopt reports for long options lies above all letters, so that optopt tells the two kinds
+ * apart. */
 #define LONG_BASE 1000
 #define ID_HELP (INT_MAX - LONG_BASE)
 

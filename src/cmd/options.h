@@ -3,8 +3,9 @@
 #define COFFER_CMD_OPTIONS_H
 
 /*
- * Reading a command's command line with getopt_long(3), from its table of options. Options and operands may be mixed; "--"
- * ends the options. Abbreviated long options are refused: a later option could make one ambiguous.
+ * Reading a command's command line with getopt_long(3), from its table of options. Options and
+ * operands may be mixed; "--" ends the options. Abbreviated long options are refused: a later
+ * option could make one ambiguous.
  */
 #include <getopt.h>
 #include <stdbool.h>
@@ -25,12 +26,13 @@ struct args {
 /* Only one struct args is in use at a time: getopt's state is global. argv is permuted. */
 void args_begin(struct args *a, const struct command *cmd, int argc, char **argv);
 /*
- * The next option's id, with its argument in *value; 0 after the last; -1 if the command is to end with a->code (help was
- * printed, or the mistake).
+ * The next option's id, with its argument in *value; 0 after the last; -1 if the command is to end
+ * with a->code (help was printed, or the mistake).
  */
 int args_next(struct args *a, const char **value);
 /*
- * After the last option: the operands, exactly count of them. -1 as above; else 0. The strings belong to argv.
+ * After the last option: the operands, exactly count of them. -1 as above; else 0. The strings
+ * belong to argv.
  */
 int args_operands(struct args *a, int count, const char **operands);
 

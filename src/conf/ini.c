@@ -23,9 +23,10 @@ struct inidoc {
 };
 
 /*
- * Reading takes two passes over the same text. The first looks at each line without inih and notes where entries must come out;
- * the second lets inih read, and compares each entry that it reports with the line it came from. So neither a
- * build option of inih nor a mistake here can change a value silently.
+ * Reading takes two passes over the same text. The first looks at each line without inih and notes
+ * where entries must come out; the second lets inih read, and compares each entry that it reports
+ * with the line it came from. So neither a build option of inih nor a mistake here can change a
+ * value silently.
  */
 struct line {
 	const char *text; /* not terminated */
@@ -76,8 +77,8 @@ static int take_section(struct reading *r, const struct line *l)
 	if (l->len < 3 || l->text[l->len - 1] != ']' || l->len - 2 > INI_NAME_LEN)
 		return refuse(r, l->number, "not a section of the form [name]");
 	for (size_t i = 1; i < l->len - 1; i++) {
-		bool inner_space = l->text[i] == ' ' && i > 1 && i + 2 < l->len &&
-			l->text[i - 1] != ' ';
+		bool inner_space =
+			l->text[i] == ' ' && i > 1 && i + 2 < l->len && l->text[i - 1] != ' ';
 		if (!name_char(l->text[i]) && !inner_space)
 			return refuse(r, l->number, "a character that section names cannot hold");
 	}
@@ -88,8 +89,7 @@ static int take_section(struct reading *r, const struct line *l)
 	}
 	if (d->section_count == INI_ENTRIES_MAX)
 		return refuse(r, l->number, "too many sections");
-	char **grown =
-		realloc(d->sections, (d->section_count + (size_t)1) * sizeof(*d->sections));
+	char **grown = realloc(d->sections, (d->section_count + (size_t)1) * sizeof(*d->sections));
 	if (!grown)
 		return err_set(r->err, EXIT_INTERNAL, -ENOMEM, "out of memory");
 	d->sections = grown;
@@ -260,8 +260,8 @@ static int read_entries(struct reading *r, const char *text, size_t len)
 	return 0;
 }
 
-int inidoc_parse(const char *text, size_t len, enum exit_code code, struct inidoc **ret,
-	struct err *err)
+int inidoc_parse(
+	const char *text, size_t len, enum exit_code code, struct inidoc **ret, struct err *err)
 {
 	_cleanup_(inidoc_freep) struct inidoc *doc = calloc(1, sizeof(*doc));
 	if (!doc)

@@ -43,15 +43,17 @@ static int set_all(struct fs *fs, struct node *n, const struct stat *attr, int t
 	if (r == 0 && (to_set & FUSE_SET_ATTR_SIZE))
 		r = fs_truncate(fs, n, (uint64_t)attr->st_size, raw_kills_privileges());
 	if (r == 0 && (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME))) {
-		struct timespec ts[2] = {
-			time_arg(to_set, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, attr->st_atim),
-			time_arg(to_set, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, attr->st_mtim)};
+		struct timespec ts[2] = {time_arg(to_set, FUSE_SET_ATTR_ATIME,
+						 FUSE_SET_ATTR_ATIME_NOW, attr->st_atim),
+			time_arg(to_set, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW,
+				attr->st_mtim)};
 		r = fs_utimens(fs, n, ts);
 	}
 	return r;
 }
 
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
 	(void)fi;
 	struct fs *fs = req_fs(req);
@@ -88,7 +90,8 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_statfs(req, &st);
 }
 
-void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+void op_setxattr(
+	fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	struct fs *fs = req_fs(req);
 	reply_err(req, fs_setxattr(fs, ino_node(fs, ino), name, value, size, flags));
@@ -111,7 +114,8 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	if (size > XATTR_MOST)
 		size = XATTR_MOST;
 	_cleanup_free_ char *buf = malloc(size + 1);
-	ssize_t r = buf ? fs_getxattr(fs, ino_node(fs, ino), name, size ? buf : NULL, size) : -ENOMEM;
+	ssize_t r =
+		buf ? fs_getxattr(fs, ino_node(fs, ino), name, size ? buf : NULL, size) : -ENOMEM;
 	reply_value(req, r, buf, size);
 }
 

@@ -34,11 +34,13 @@ struct listing {
 	size_t size, used;
 };
 
-static bool plain_fill(void *cookie, const char *name, struct node *n, const struct stat *st, off_t next)
+static bool plain_fill(
+	void *cookie, const char *name, struct node *n, const struct stat *st, off_t next)
 {
 	(void)n;
 	struct listing *l = cookie;
-	size_t need = fuse_add_direntry(l->req, l->buf + l->used, l->size - l->used, name, st, next);
+	size_t need =
+		fuse_add_direntry(l->req, l->buf + l->used, l->size - l->used, name, st, next);
 	if (need > l->size - l->used)
 		return false;
 	l->used += need;
@@ -51,12 +53,15 @@ static bool plus_room(void *cookie, const char *name)
 	return fuse_add_direntry_plus(l->req, NULL, 0, name, NULL, 0) <= l->size - l->used;
 }
 
-static bool plus_fill(void *cookie, const char *name, struct node *n, const struct stat *st, off_t next)
+static bool plus_fill(
+	void *cookie, const char *name, struct node *n, const struct stat *st, off_t next)
 {
 	struct listing *l = cookie;
 	/* "." and ".." tell their attributes, but are not looked up: inode 0. */
-	struct fuse_entry_param e = n ? entry_param(l->fs, n, st) : (struct fuse_entry_param){.attr = *st};
-	size_t need = fuse_add_direntry_plus(l->req, l->buf + l->used, l->size - l->used, name, &e, next);
+	struct fuse_entry_param e =
+		n ? entry_param(l->fs, n, st) : (struct fuse_entry_param){.attr = *st};
+	size_t need =
+		fuse_add_direntry_plus(l->req, l->buf + l->used, l->size - l->used, name, &e, next);
 	if (need > l->size - l->used)
 		return false;
 	l->used += need;
@@ -66,10 +71,13 @@ static bool plus_fill(void *cookie, const char *name, struct node *n, const stru
 static void list(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
 	struct listing l = {.req = req, .fs = req_fs(req), .buf = thread_buffer()};
-	struct dir_fill fill = {.room = plus_room, .fill = plus ? plus_fill : plain_fill, .cookie = &l};
+	struct dir_fill fill = {
+		.room = plus_room, .fill = plus ? plus_fill : plain_fill, .cookie = &l};
 	l.size = size < MAX_REQUEST ? size : MAX_REQUEST;
-	int r = l.buf ? fs_readdir(l.fs, (struct dirhandle *)(uintptr_t)fi->fh, off, plus, &fill) : -ENOMEM;
-	/* Entries that are already in the reply hold references: an error waits for the next call. */
+	int r = l.buf ? fs_readdir(l.fs, (struct dirhandle *)(uintptr_t)fi->fh, off, plus, &fill)
+		      : -ENOMEM;
+	/* Entries that are already in the reply hold references: an error waits for the next call.
+	 */
 	if (r < 0 && l.used == 0)
 		reply_err(req, r);
 	else
@@ -82,7 +90,8 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 	list(req, size, off, fi, false);
 }
 
-void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+void op_readdirplus(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	(void)ino;
 	list(req, size, off, fi, true);

@@ -99,9 +99,10 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_err(req, fs_rmdir(fs, ino_node(fs, parent), name));
 }
 
-void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
-	unsigned flags)
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	const char *newname, unsigned flags)
 {
 	struct fs *fs = req_fs(req);
-	reply_err(req, fs_rename(fs, ino_node(fs, parent), name, ino_node(fs, newparent), newname, flags));
+	reply_err(req,
+		fs_rename(fs, ino_node(fs, parent), name, ino_node(fs, newparent), newname, flags));
 }

@@ -16,7 +16,8 @@ static int effective_flags(const struct fuse_file_info *fi)
 	return fi->flags & ~O_APPEND;
 }
 
-static void reply_create(fuse_req_t req, struct node *n, const struct stat *st, struct fuse_file_info *fi)
+static void reply_create(
+	fuse_req_t req, struct node *n, const struct stat *st, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
 	struct fuse_entry_param e = entry_param(fs, n, st);
@@ -28,7 +29,8 @@ static void reply_create(fuse_req_t req, struct node *n, const struct stat *st, 
 	}
 }
 
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+void op_create(
+	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
 	struct node *dir = ino_node(fs, parent), *n = NULL;
@@ -100,12 +102,18 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		fuse_reply_buf(req, buf, (size_t)r);
 }
 
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
-	/* Of pages that the cache writes out, fsync takes care; direct writes bring the file's own flags. */
-	bool sync = !fi->writepage && (fi->flags & (O_SYNC | O_DSYNC));
-	int r = fs_write(fs, ino_node(fs, ino), buf, size, (uint64_t)off, sync, raw_kills_privileges());
+	unsigned flags = raw_kills_privileges() ? FS_WRITE_KILL_PRIV : 0;
+	/* Of pages that the cache writes out, fsync takes care; direct writes bring the file's own
+	 * flags. */
+	if (fi->writepage)
+		flags |= FS_WRITE_CACHED;
+	else if (fi->flags & (O_SYNC | O_DSYNC))
+		flags |= FS_WRITE_SYNC;
+	int r = fs_write(fs, ino_node(fs, ino), buf, size, (uint64_t)off, flags);
 	if (r < 0)
 		reply_err(req, r);
 	else
@@ -119,24 +127,28 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	reply_err(req, fs_fsync(fs, ino_node(fs, ino), datasync));
 }
 
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+	struct fuse_file_info *fi)
 {
 	(void)fi;
 	struct fs *fs = req_fs(req);
-	reply_err(req, fs_fallocate(fs, ino_node(fs, ino), mode, (uint64_t)offset, (uint64_t)length));
+	reply_err(
+		req, fs_fallocate(fs, ino_node(fs, ino), mode, (uint64_t)offset, (uint64_t)length));
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
-	fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+	struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+	struct fuse_file_info *fi_out, size_t len, int flags)
 {
-	/* One answer is at most this much: the call must stay interruptible. The caller goes on where it ended. */
+	/* One answer is at most this much: the call must stay interruptible. The caller goes on
+	 * where it ended. */
 	const size_t most = 64u << 20;
 	(void)fi_in;
 	(void)fi_out;
 	(void)flags;
 	struct fs *fs = req_fs(req);
-	ssize_t r = fs_copy_range(fs, ino_node(fs, ino_in), (uint64_t)off_in, ino_node(fs, ino_out), (uint64_t)off_out,
-		len < most ? len : most);
+	ssize_t r = fs_copy_range(fs, ino_node(fs, ino_in), (uint64_t)off_in, ino_node(fs, ino_out),
+		(uint64_t)off_out, len < most ? len : most);
 	if (r < 0)
 		reply_err(req, (int)r);
 	else

@@ -6,9 +6,10 @@
 #include "fuse/ops.h"
 
 /*
- * The kernel does not write dirty pages out before it asks for SEEK_DATA or SEEK_HOLE, so an answer from the blob alone could call
- * fresh data a hole, and a copying program would lose it. Invalidating the inode makes the kernel write them first. That call waits
- * for WRITE requests, which need a worker: it is done by one thread of its own, never by a worker.
+ * The kernel does not write dirty pages out before it asks for SEEK_DATA or SEEK_HOLE, so an answer
+ * from the blob alone could call fresh data a hole, and a copying program would lose it.
+ * Invalidating the inode makes the kernel write them first. That call waits for WRITE requests,
+ * which need a worker: it is done by one thread of its own, never by a worker.
  */
 struct seek {
 	struct seek *next;
@@ -24,14 +25,16 @@ struct flusher {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct seek *first, **last; /* lock */
-	bool stopping;		    /* lock */
+	bool stopping;              /* lock */
 };
 
 static void answer(struct daemon *d, struct seek *s)
 {
 	int r = fuse_lowlevel_notify_inval_inode(d->session, s->ino, 0, 0);
 	/* -ENOENT: the kernel has no such inode any more, so no pages either. */
-	int64_t pos = r < 0 && r != -ENOENT ? r : fs_lseek(d->fs, ino_node(d->fs, s->ino), (uint64_t)s->off, s->whence);
+	int64_t pos = r < 0 && r != -ENOENT ? r
+					    : fs_lseek(d->fs, ino_node(d->fs, s->ino),
+						      (uint64_t)s->off, s->whence);
 	if (pos < 0)
 		reply_err(s->req, (int)pos);
 	else

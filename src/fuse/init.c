@@ -12,9 +12,9 @@
 void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct daemon *d = userdata;
-	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS |
-			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_IOCTL_DIR |
-			FUSE_CAP_CACHE_SYMLINKS |
+	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC |
+			FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
+			FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_IOCTL_DIR | FUSE_CAP_CACHE_SYMLINKS |
 			/* ACLs and umask are the backing file system's business (creds.c). */
 			FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
 	if (!d->read_only)
@@ -31,8 +31,8 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	atomic_store(&d->initialised, true);
 }
 
-void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
-	const void *in_buf, size_t in_size, size_t out_size)
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
+	unsigned flags, const void *in_buf, size_t in_size, size_t out_size)
 {
 	(void)ino;
 	(void)arg;
@@ -54,9 +54,10 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fu
 
 #if !defined(FUSE_CAP_HANDLE_KILLPRIV_V2) && HAVE_FUSE_SESSION_CUSTOM_IO
 /*
- * Without FUSE_HANDLE_KILLPRIV_V2 the kernel asks for security.capability before every single write(2), a round trip each.
- * libfuse below 3.17 cannot ask for the flag, so it is added to the answer to INIT on its way, if the kernel offered it.
- * Its meaning for us: writes, truncations and chown clear set-id bits when told to (rawrequest.c); no other message changes its form.
+ * Without FUSE_HANDLE_KILLPRIV_V2 the kernel asks for security.capability before every single
+ * write(2), a round trip each. libfuse below 3.17 cannot ask for the flag, so it is added to the
+ * answer to INIT on its way, if the kernel offered it. Its meaning for us: writes, truncations and
+ * chown clear set-id bits when told to (rawrequest.c); no other message changes its form.
  */
 static bool offered;
 static uint64_t init_unique;

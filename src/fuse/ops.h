@@ -3,8 +3,9 @@
 #define COFFER_FUSE_OPS_H
 
 /*
- * Private to fuse/. Handlers are thin: decode, call the node layer, reply exactly once. Nothing may be touched after the reply
- * but what is on the stack: the reply may make the kernel forget the inode.
+ * Private to fuse/. Handlers are thin: decode, call the node layer, reply exactly once. Nothing may
+ * be touched after the reply but what is on the stack: the reply may make the kernel forget the
+ * inode.
  */
 #include <fuse_lowlevel.h>
 #include <stdatomic.h>
@@ -51,7 +52,8 @@ static inline void reply_err(fuse_req_t req, int r)
 {
 	fuse_reply_err(req, -r);
 }
-static inline struct fuse_entry_param entry_param(struct fs *fs, struct node *n, const struct stat *st)
+static inline struct fuse_entry_param entry_param(
+	struct fs *fs, struct node *n, const struct stat *st)
 {
 	return (struct fuse_entry_param){.ino = node_ino(fs, n),
 		.attr = *st,
@@ -66,7 +68,8 @@ void *thread_buffer(void);
 /* ---- rawrequest.c: what libfuse before 3.17 does not pass on ---- */
 struct fuse_in_header;
 void raw_set(const void *request); /* by the worker, before a request is processed; NULL after */
-/* True if the request (WRITE, SETATTR of size, OPEN with O_TRUNC) tells us to clear set-id bits (FUSE_HANDLE_KILLPRIV_V2). */
+/* True if the request (WRITE, SETATTR of size, OPEN with O_TRUNC) tells us to clear set-id bits
+ * (FUSE_HANDLE_KILLPRIV_V2). */
 bool raw_kills_privileges(void);
 
 /* ---- the handlers, by file ---- */
@@ -80,27 +83,33 @@ void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
-void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
-	unsigned flags);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	const char *newname, unsigned flags);
 /* attr.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
+void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
 void op_readlink(fuse_req_t req, fuse_ino_t ino);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
-void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+	int flags);
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 /* file.c */
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	struct fuse_file_info *fi);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
-void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
-	fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+	struct fuse_file_info *fi);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+	struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+	struct fuse_file_info *fi_out, size_t len, int flags);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 #if FUSE_VERSION >= 317
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi);
@@ -109,13 +118,15 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 /* init.c */
 void op_init(void *userdata, struct fuse_conn_info *conn);
-void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
-	const void *in_buf, size_t in_size, size_t out_size);
-/* The /dev/fuse calls that add FUSE_HANDLE_KILLPRIV_V2 to the INIT answer where libfuse cannot (before 3.17). */
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
+	unsigned flags, const void *in_buf, size_t in_size, size_t out_size);
+/* The /dev/fuse calls that add FUSE_HANDLE_KILLPRIV_V2 to the INIT answer where libfuse cannot
+ * (before 3.17). */
 int init_hook(struct fuse_session *se);
 
 /* ---- flusher.c: SEEK_DATA and SEEK_HOLE while the kernel holds dirty pages ---- */

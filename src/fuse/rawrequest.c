@@ -4,8 +4,9 @@
 #include "fuse/ops.h"
 
 /*
- * libfuse hands on neither the write flags nor FATTR_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID. The request itself (the kernel's
- * protocol, linux/fuse.h) is still in the worker's buffer while its handler runs.
+ * libfuse hands on neither the write flags nor FATTR_KILL_SUIDGID and FUSE_OPEN_KILL_SUIDGID. The
+ * request itself (the kernel's protocol, linux/fuse.h) is still in the worker's buffer while its
+ * handler runs.
  */
 static __thread const struct fuse_in_header *current;
 

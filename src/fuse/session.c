@@ -55,7 +55,8 @@ static const struct fuse_lowlevel_ops ops = {
 #if FUSE_VERSION >= 317
 	.tmpfile = op_tmpfile,
 #endif
-	/* No flush: the kernel writes its pages at close by itself and then stops asking. No access: default_permissions. */
+	/* No flush: the kernel writes its pages at close by itself and then stops asking. No
+	   access: default_permissions. */
 };
 
 /* One serving of a mount. */
@@ -66,8 +67,11 @@ struct serving {
 	unsigned thread_count;
 	atomic_uint running;
 	dev_t dev;
-	bool usable, detached;
+	bool usable, cut;
 };
+
+/* A serving whose connection was cut off stays as it is to the end of the process. */
+static struct serving *abandoned;
 
 /* ---- per-thread reply buffer ---- */
 static pthread_key_t buffer_key;
@@ -145,8 +149,9 @@ static void ignore_signal(int sig)
 }
 
 /*
- * SIGUSR1: the mount became usable; SIGUSR2: no worker is left; the rest ask us to stop. They are blocked in every thread and
- * taken by the main one with sigtimedwait. SIGALRM only interrupts a worker's read.
+ * SIGUSR1: the mount became usable; SIGUSR2: no worker is left; the rest ask us to stop. They are
+ * blocked in every thread and taken by the main one with sigtimedwait. SIGALRM only interrupts a
+ * worker's read.
  */
 static void signals_prepare(sigset_t *ret_wait, sigset_t *ret_old)
 {
@@ -162,6 +167,14 @@ static void signals_prepare(sigset_t *ret_wait, sigset_t *ret_old)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void signals_ignore(const sigset_t *old)
+{
+	static const int ours[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP};
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		signal(ours[i], SIG_IGN);
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
 /* Waits for a signal of the set, at most seconds (< 0: for ever). 0: time is over. */
 static int wait_signal(const sigset_t *set, int seconds)
 {
@@ -175,22 +188,23 @@ static int wait_signal(const sigset_t *set, int seconds)
 	}
 }
 
-/* Told to stop: everything that the kernel holds is written out while the workers still serve, then the mount goes. */
+/* Told to stop: everything that the kernel holds is written out while the workers still serve, then
+ * the mount goes. */
 static void stop_mount(struct serving *s)
 {
 	const char *mountpoint = s->options->mountpoint;
 	_cleanup_close_ int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && syncfs(fd) < 0)
-		log_warning("%s: writing out what the kernel still held failed: %s", mountpoint, strerror(errno));
+		log_warning("%s: writing out what the kernel still held failed: %s", mountpoint,
+			strerror(errno));
 	if (fd >= 0)
 		close(TAKE_FD(fd));
 	int r = unmount_path(mountpoint, s->dev, false);
 	if (r == -EBUSY) {
-		log_warning("%s is still in use: it is detached now, and cut off in %d s", mountpoint,
-			STOP_GRACE_SECONDS);
+		log_warning("%s is still in use: it is detached now, and cut off in %d s",
+			mountpoint, STOP_GRACE_SECONDS);
 		r = unmount_path(mountpoint, s->dev, true);
 	}
-	s->detached = r == 0;
 	if (r < 0)
 		log_warning("%s: unmounting failed: %s", mountpoint, strerror(-r));
 }
@@ -198,6 +212,7 @@ static void stop_mount(struct serving *s)
 /* Makes the workers leave although the kernel may still have the connection. */
 static void cut_off(struct serving *s, const sigset_t *set)
 {
+	s->cut = true;
 	fuse_session_exit(s->daemon.session);
 	while (atomic_load(&s->running) > 0) {
 		for (unsigned i = 0; i < s->thread_count; i++)
@@ -220,7 +235,8 @@ static void serve(struct serving *s, const sigset_t *set, void (*ready)(void *co
 		} else if (sig == 0) {
 			cut_off(s, set);
 		} else if (sig != SIGUSR2 && !stopping) {
-			log_info("%s: signal %d: flushing and unmounting", s->options->mountpoint, sig);
+			log_info("%s: signal %d: flushing and unmounting", s->options->mountpoint,
+				sig);
 			stopping = true;
 			stop_mount(s);
 		}
@@ -228,7 +244,8 @@ static void serve(struct serving *s, const sigset_t *set, void (*ready)(void *co
 }
 
 /* ---- setting up ---- */
-static struct fuse_session *new_session(struct daemon *d, const struct fuse_mount_options *o, struct err *err)
+static struct fuse_session *new_session(
+	struct daemon *d, const struct fuse_mount_options *o, struct err *err)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	_cleanup_free_ char *fsname = NULL;
@@ -246,17 +263,19 @@ static struct fuse_session *new_session(struct daemon *d, const struct fuse_moun
 		fclose(f);
 	}
 	_cleanup_free_ char *escaped = source;
-	if (asprintf(&fsname, "fsname=%s,subtype=coffer,default_permissions%s%s", escaped ? escaped : "coffer",
+	if (asprintf(&fsname, "fsname=%s,subtype=coffer,default_permissions%s%s",
+		    escaped ? escaped : "coffer",
 		    o->kernel_options && *o->kernel_options ? "," : "",
 		    o->kernel_options ? o->kernel_options : "") < 0)
 		fsname = NULL;
-	if (fsname && fuse_opt_add_arg(&args, "coffer") == 0 && fuse_opt_add_arg(&args, "-o") == 0 &&
-		fuse_opt_add_arg(&args, fsname) == 0 && (!o->debug || fuse_opt_add_arg(&args, "-d") == 0))
+	if (fsname && fuse_opt_add_arg(&args, "coffer") == 0 &&
+		fuse_opt_add_arg(&args, "-o") == 0 && fuse_opt_add_arg(&args, fsname) == 0 &&
+		(!o->debug || fuse_opt_add_arg(&args, "-d") == 0))
 		se = fuse_session_new(&args, &ops, sizeof(ops), d);
 	fuse_opt_free_args(&args);
 	if (!se)
-		err_set(err, EXIT_FUSE, -EINVAL, "the FUSE library refused the mount options \"%s\"",
-			fsname ? fsname : "");
+		err_set(err, EXIT_FUSE, -EINVAL,
+			"the FUSE library refused the mount options \"%s\"", fsname ? fsname : "");
 	return se;
 }
 
@@ -268,7 +287,8 @@ static int mount_session(struct serving *s, struct err *err)
 		return -EINVAL;
 	if (fuse_session_mount(s->daemon.session, o->mountpoint) != 0)
 		return err_set(err, EXIT_FUSE, -EIO,
-			"mounting at %s failed (the line above says why); see \"Messages\" in coffer-mount(1)",
+			"mounting at %s failed (the line above says why); see \"Messages\" in "
+			"coffer-mount(1)",
 			o->mountpoint);
 	int r = init_hook(s->daemon.session);
 	if (r < 0)
@@ -283,8 +303,8 @@ static int mount_session(struct serving *s, struct err *err)
 	return 0;
 }
 
-int fuse_serve(struct fs *fs, const struct fuse_mount_options *o, void (*ready)(void *cookie), void *cookie,
-	struct err *err)
+int fuse_serve(struct fs *fs, const struct fuse_mount_options *o, void (*ready)(void *cookie),
+	void *cookie, struct err *err)
 {
 	struct serving *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -301,12 +321,18 @@ int fuse_serve(struct fs *fs, const struct fuse_mount_options *o, void (*ready)(
 	for (unsigned i = 0; i < s->thread_count; i++)
 		pthread_join(s->threads[i], NULL);
 	flusher_stop(s->daemon.flusher);
+	/* From here on nothing can be stopped any more: late signals change nothing. */
+	signals_ignore(&old);
+	if (s->daemon.session && s->cut) {
+		/* The kernel still has the connection, and the mount point may be somebody else's
+		 * by now: only our end closes it. */
+		abandoned = s;
+		return r;
+	}
 	if (s->daemon.session) {
-		if (!s->detached)
-			fuse_session_unmount(s->daemon.session);
+		fuse_session_unmount(s->daemon.session);
 		fuse_session_destroy(s->daemon.session);
 	}
 	free(s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }

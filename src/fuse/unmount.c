@@ -18,7 +18,8 @@ dev_t mount_device(const char *mountpoint)
 static int run_fusermount(const char *mountpoint, bool lazy)
 {
 	extern char **environ;
-	const char *argv[] = {"fusermount3", "-u", "-q", lazy ? "-z" : "-q", "--", mountpoint, NULL};
+	const char *argv[] = {
+		"fusermount3", "-u", "-q", lazy ? "-z" : "-q", "--", mountpoint, NULL};
 	pid_t pid;
 	int status, r = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ);
 	if (r != 0)

@@ -63,17 +63,22 @@ static int make_keys(struct config *c, struct secrets *s)
 	return rc;
 }
 
+int config_check_label(const char *label, struct err *err)
+{
+	if (!label || label_valid(label, LABEL_MAX))
+		return 0;
+	return err_set(err, EXIT_USAGE, -EINVAL,
+		"a label is at most %d bytes of UTF-8 text without control characters, and without "
+		"blanks at its ends",
+		LABEL_MAX);
+}
+
 static int take_label(char out[LABEL_MAX + 1], const char *label, struct err *err)
 {
-	if (!label)
-		label = "";
-	if (!label_valid(label, LABEL_MAX))
-		return err_set(err, EXIT_USAGE, -EINVAL,
-			"a label is at most %d bytes of UTF-8 text without control characters, and "
-			"without blanks at its ends",
-			LABEL_MAX);
-	(void)snprintf(out, LABEL_MAX + 1, "%s", label);
-	return 0;
+	int rc = config_check_label(label, err);
+	if (rc == 0)
+		(void)snprintf(out, LABEL_MAX + 1, "%s", label ? label : "");
+	return rc;
 }
 
 int config_new(const char *label, struct config **ret, struct secrets *secrets, struct err *err)
@@ -110,7 +115,8 @@ int config_add_password_kdf(struct config *c, const struct secrets *s, const cha
 {
 	if (c->slot_count == SLOTS_MAX)
 		return err_set(err, EXIT_SLOT, -ENOSPC, "all %d slots are taken", SLOTS_MAX);
-	unsigned at = 0; /* the lowest free number is the first place where number and place differ */
+	unsigned at =
+		0; /* the lowest free number is the first place where number and place differ */
 	while (at < c->slot_count && c->slots[at].number == at)
 		at++;
 	struct slot slot = {.number = at, .type = &password_slot_type, .role = ROLE_KEEPER};
@@ -131,8 +137,7 @@ int config_add_password_kdf(struct config *c, const struct secrets *s, const cha
 int config_add_password(struct config *c, const struct secrets *s, const char *password, size_t len,
 	const char *label, unsigned *ret_slot, struct err *err)
 {
-	return config_add_password_kdf(
-		c, s, password, len, label, &SCRYPT_DEFAULT, ret_slot, err);
+	return config_add_password_kdf(c, s, password, len, label, &SCRYPT_DEFAULT, ret_slot, err);
 }
 
 static struct slot *find_slot(struct config *c, unsigned number)
@@ -150,8 +155,8 @@ static int find_password_slot(struct config *c, unsigned number, struct slot **r
 	if (!slot)
 		return err_set(err, EXIT_SLOT, -ENOENT, "there is no slot %u", number);
 	if (slot->type != &password_slot_type)
-		return err_set(err, EXIT_SLOT, -EINVAL, "slot %u is of the type \"%s\", not a password",
-			number, slot->type->name);
+		return err_set(err, EXIT_SLOT, -EINVAL,
+			"slot %u is of the type \"%s\", not a password", number, slot->type->name);
 	*ret = slot;
 	return 0;
 }
@@ -213,7 +218,7 @@ static int check_mac(const struct config *c, const struct secrets *s, struct err
 static int check_signature(const struct config *c, const struct secrets *s, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int rc = config_signed_text(c, &text, &len);
 	if (rc == 0)
 		rc = ed25519_verify(c->public_key, text, len, c->signature);
@@ -237,8 +242,8 @@ static int verify(const struct config *c, const struct secrets *s, struct err *e
 }
 
 /*
- * Tries one slot. 1: it opened; 0: this password does not open it; *foreign is set if it opened, but holds the key of something
- * else.
+ * Tries one slot. 1: it opened; 0: this password does not open it; *foreign is set if it opened,
+ * but holds the key of something else.
  */
 static int try_slot(const struct config *c, const struct slot *slot, const char *password,
 	size_t len, struct secrets *s, bool *foreign, struct err *err)
@@ -247,7 +252,8 @@ static int try_slot(const struct config *c, const struct slot *slot, const char 
 	if (rc == -EBADMSG)
 		return 0;
 	if (rc < 0)
-		return err_set_errno(err, EXIT_INTERNAL, rc, "slot %u cannot be tried", slot->number);
+		return err_set_errno(
+			err, EXIT_INTERNAL, rc, "slot %u cannot be tried", slot->number);
 	rc = check_dek(c, s);
 	if (rc == -EBADMSG) {
 		*foreign = true;
@@ -264,7 +270,8 @@ static int try_slots(const struct config *c, const char *password, size_t len, i
 	bool foreign = false, tried = false;
 	for (unsigned i = 0; i < c->slot_count; i++) {
 		const struct slot *slot = &c->slots[i];
-		if (slot->type != &password_slot_type || (only >= 0 && slot->number != (unsigned)only))
+		if (slot->type != &password_slot_type ||
+			(only >= 0 && slot->number != (unsigned)only))
 			continue;
 		tried = true;
 		int rc = try_slot(c, slot, password, len, s, &foreign, err);
@@ -280,8 +287,8 @@ static int try_slots(const struct config *c, const char *password, size_t len, i
 	if (!tried)
 		return err_set(err, EXIT_SLOT, -ENOENT, "there is no slot that a password opens");
 	return err_set(err, EXIT_PASSWORD, -EACCES,
-		only >= 0 ? "wrong password for this slot (or the slot is damaged)" :
-			    "wrong password (or its slot is damaged)");
+		only >= 0 ? "wrong password for this slot (or the slot is damaged)"
+			  : "wrong password (or its slot is damaged)");
 }
 
 int config_unlock_password(struct config *c, const char *password, size_t len, int slot,
@@ -296,7 +303,7 @@ int config_unlock_password(struct config *c, const char *password, size_t len, i
 	_cleanup_secret_ struct secrets *s = secret_alloc(sizeof(*s));
 	if (!s)
 		return err_set(err, EXIT_INTERNAL, -ENOMEM, "out of memory");
-	unsigned opened;
+	unsigned opened = 0;
 	int rc = try_slots(c, password, len, slot, s, &opened, err);
 	if (rc == 0)
 		rc = verify(c, s, err);

@@ -24,10 +24,10 @@ static bool exists(struct store *st, const char *name)
 static bool bak_is_good(struct store *st)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	_cleanup_(config_freep) struct config *c = NULL;
 	return st_read_file(st, store_root(st), CONFIG_BAK_NAME, CONFIG_MAX, &text, &len) == 0 &&
-		config_parse(text, len, &c, NULL) == 0;
+	       config_parse(text, len, &c, NULL) == 0;
 }
 
 /* Adds to a damage report what the user can do about it. */
@@ -36,7 +36,8 @@ static int advise(struct store *st, const struct err *cause, int r, struct err *
 	const char *path = store_path(st);
 	if (bak_is_good(st))
 		return err_set(err, EXIT_REPO_DAMAGED, r,
-			"%s/" CONFIG_NAME ": %s.\nIts second copy is intact: `coffer header restore %s "
+			"%s/" CONFIG_NAME
+			": %s.\nIts second copy is intact: `coffer header restore %s "
 			"%s/" CONFIG_BAK_NAME "` puts it back",
 			path, cause->text, path, path);
 	return err_set(err, EXIT_REPO_DAMAGED, r,
@@ -68,11 +69,11 @@ static int read_failed(struct store *st, int r, struct err *err)
 	return err_set_errno(err, exit_code_of_errno(r), r, "%s/" CONFIG_NAME, path);
 }
 
-int config_load_text(struct store *st, char **ret, size_t *ret_len, struct config **ret_config,
-	struct err *err)
+int config_load_text(
+	struct store *st, char **ret, size_t *ret_len, struct config **ret_config, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int rc = st_read_file(st, store_root(st), CONFIG_NAME, CONFIG_MAX, &text, &len);
 	if (rc < 0)
 		return read_failed(st, rc, err);
@@ -81,8 +82,8 @@ int config_load_text(struct store *st, char **ret, size_t *ret_len, struct confi
 	if (rc < 0 && cause.code == EXIT_REPO_DAMAGED)
 		return advise(st, &cause, rc, err);
 	if (rc < 0)
-		return err_set(err, cause.code, rc, "%s/" CONFIG_NAME ": %s", store_path(st),
-			cause.text);
+		return err_set(
+			err, cause.code, rc, "%s/" CONFIG_NAME ": %s", store_path(st), cause.text);
 	*ret = TAKE_PTR(text);
 	*ret_len = len;
 	return 0;
@@ -91,7 +92,7 @@ int config_load_text(struct store *st, char **ret, size_t *ret_len, struct confi
 int config_load(struct store *st, struct config **ret, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	return config_load_text(st, &text, &len, ret, err);
 }
 
@@ -150,15 +151,15 @@ int config_write_text(struct store *st, const char *text, size_t len, struct err
 {
 	static const char *const names[] = {CONFIG_NAME, CONFIG_BAK_NAME};
 	/*
-	 * One after the other, each durable before the next is touched: after a crash coffer.ini is the old or the new one, and
-	 * the second copy is never newer than it.
+	 * One after the other, each durable before the next is touched: after a crash coffer.ini is
+	 * the old or the new one, and the second copy is never newer than it.
 	 */
 	for (int i = 0; i < 2; i++) {
 		int rc = st_replace_file(st, store_root(st), names[i], text, len, CONFIG_MODE);
 		if (rc < 0)
 			return err_set_errno(err, exit_code_of_errno(rc), rc,
-				i == 0 ? "%s: nothing was changed: cannot write %s" :
-					 "%s: the change is in force, but its second copy is not: "
+				i == 0 ? "%s: nothing was changed: cannot write %s"
+				       : "%s: the change is in force, but its second copy is not: "
 					 "cannot write %s",
 				store_path(st), names[i]);
 	}
@@ -169,7 +170,7 @@ int config_store(struct config *c, struct store *st, const struct secrets *s, st
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_(config_freep) struct config *again = NULL;
-	size_t len;
+	size_t len = 0;
 	int rc = config_format(c, s, &text, &len, err);
 	if (rc < 0)
 		return rc;

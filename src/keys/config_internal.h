@@ -2,7 +2,8 @@
 #ifndef COFFER_KEYS_CONFIG_INTERNAL_H
 #define COFFER_KEYS_CONFIG_INTERNAL_H
 
-/* The body of struct config, shared by the files of keys/ that parse, change and store it, and by their tests. */
+/* The body of struct config, shared by the files of keys/ that parse, change and store it, and by
+ * their tests. */
 #include "keys/config.h"
 #include "keys/slot.h"
 
@@ -23,7 +24,7 @@ struct config {
 
 	/* As it was parsed or last stored; a change of anything above leaves it out of date. */
 	uint8_t hmac[HASH_LEN];
-	char *text;	 /* the bytes that the HMAC covers; NULL: never stored */
+	char *text;      /* the bytes that the HMAC covers; NULL: never stored */
 	size_t text_len; /* of those */
 };
 
@@ -34,10 +35,11 @@ int config_make_fingerprint(struct config *c);
 int config_signed_text(const struct config *c, char **ret, size_t *ret_len);
 
 /* HKDF purposes of coffer.ini. */
-#define LABEL_KEY_CHECK "coffer 1 key check"
-#define LABEL_CONFIG_MAC "coffer 1 configuration mac"
+#define LABEL_KEY_CHECK "coffer v1 key check"
+#define LABEL_CONFIG_MAC "coffer v1 configuration mac"
 
-/* As config_add_password and config_set_password, with other scrypt parameters: for tests, which cannot wait. */
+/* As config_add_password and config_set_password, with other scrypt parameters: for tests, which
+ * cannot wait. */
 int config_add_password_kdf(struct config *c, const struct secrets *s, const char *password,
 	size_t len, const char *label, const struct scrypt_params *kdf, unsigned *ret_slot,
 	struct err *err);

@@ -21,7 +21,8 @@
 	(sizeof(INTEGRITY_HEAD) - 1 + sizeof(HMAC_HEAD) - 1 + DIGEST_TEXT + 1 + SHA_LINE_LEN)
 
 #define TITLE                                                                                      \
-	"# coffer repository: keys and settings. Authenticated as a whole: an edited line makes it "   \
+	"# coffer repository: keys and settings. Authenticated as a whole: an edited line makes "  \
+	"it "                                                                                      \
 	"unusable.\n\n"
 #define SIGNED_TITLE "coffer signed configuration\n"
 
@@ -35,8 +36,8 @@ static bool read_digest(const char *text, const char *head, uint8_t ret[HASH_LEN
 {
 	size_t head_len = strlen(head);
 	return memcmp(text, head, head_len) == 0 &&
-		b64url_decode(text + head_len, DIGEST_TEXT, ret) == HASH_LEN &&
-		text[head_len + DIGEST_TEXT] == '\n';
+	       b64url_decode(text + head_len, DIGEST_TEXT, ret) == HASH_LEN &&
+	       text[head_len + DIGEST_TEXT] == '\n';
 }
 
 static int check_sum(const char *text, size_t len, struct err *err)
@@ -76,7 +77,8 @@ static int parse_version(struct config *c, const struct fields *f)
 		return rc;
 	if (version != FORMAT_VERSION)
 		return err_set(f->err, EXIT_REPO_VERSION, -EPROTONOSUPPORT,
-			"the repository has format version %u; this coffer knows version %u: a newer "
+			"the repository has format version %u; this coffer knows version %u: a "
+			"newer "
 			"coffer is needed",
 			(unsigned)version, FORMAT_VERSION);
 	c->version = (uint32_t)version;
@@ -164,7 +166,8 @@ static int parse_sections(struct config *c, struct inidoc *doc, struct err *err)
 	struct inidoc_stray stray;
 	if (inidoc_find_stray(doc, &stray))
 		return err_set(err, EXIT_REPO_VERSION, -EPROTONOSUPPORT,
-			"line %u: [%s] %s is unknown to this version of coffer: a newer one is needed",
+			"line %u: [%s] %s is unknown to this version of coffer: a newer one is "
+			"needed",
 			stray.line, stray.section, stray.key);
 	return 0;
 }
@@ -186,7 +189,8 @@ int config_parse(const char *text, size_t len, struct config **ret, struct err *
 	rc = parse_sections(c, doc, err);
 	if (rc < 0)
 		return rc;
-	/* What the HMAC covers ends where the section begins: its place must not be a matter of interpretation. */
+	/* What the HMAC covers ends where the section begins: its place must not be a matter of
+	 * interpretation. */
 	c->text_len = len - TAIL_LEN;
 	uint8_t hmac[HASH_LEN];
 	if (memcmp(text + c->text_len, INTEGRITY_HEAD, sizeof(INTEGRITY_HEAD) - 1) != 0 ||
@@ -243,7 +247,7 @@ int config_signed_text(const struct config *c, char **ret, size_t *ret_len)
 static int sign(struct config *c, const struct secrets *s, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int rc = config_signed_text(c, &text, &len);
 	if (rc < 0)
 		return err_set(err, EXIT_INTERNAL, rc, "out of memory");
@@ -255,8 +259,8 @@ static int sign(struct config *c, const struct secrets *s, struct err *err)
 	}
 	rc = ed25519_verify(c->public_key, text, len, c->signature);
 	if (rc == -EBADMSG)
-		return err_set(err, EXIT_SLOT, -EPERM,
-			"this change needs a slot of the role \"keeper\"");
+		return err_set(
+			err, EXIT_SLOT, -EPERM, "this change needs a slot of the role \"keeper\"");
 	if (rc < 0)
 		return err_set_errno(err, EXIT_INTERNAL, rc, "checking the signature failed");
 	return 0;
@@ -315,14 +319,14 @@ static int format_tail(const struct secrets *s, const char *body, size_t len, ch
 	return 0;
 }
 
-int config_format(struct config *c, const struct secrets *s, char **ret, size_t *ret_len,
-	struct err *err)
+int config_format(
+	struct config *c, const struct secrets *s, char **ret, size_t *ret_len, struct err *err)
 {
 	int rc = sign(c, s, err);
 	if (rc < 0)
 		return rc;
 	_cleanup_free_ char *body = NULL;
-	size_t len;
+	size_t len = 0;
 	rc = format_body(c, &body, &len);
 	if (rc == 0)
 		rc = format_tail(s, body, len, ret);

@@ -14,8 +14,8 @@ static int bad(const struct fields *f, const char *key, const char *why)
 {
 	unsigned line = 0;
 	(void)inidoc_get(f->doc, f->section, key, &line);
-	return err_set(
-		f->err, EXIT_REPO_DAMAGED, -EINVAL, "line %u: [%s] %s %s", line, f->section, key, why);
+	return err_set(f->err, EXIT_REPO_DAMAGED, -EINVAL, "line %u: [%s] %s %s", line, f->section,
+		key, why);
 }
 
 const char *field_text(const struct fields *f, const char *key)
@@ -81,8 +81,8 @@ static size_t utf8_printable(const unsigned char *p)
 	}
 	if (p[0] >= 0xf0 && p[0] <= 0xf4) {
 		bool range = (p[0] != 0xf0 || p[1] >= 0x90) && (p[0] != 0xf4 || p[1] < 0x90);
-		bool tails = (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 &&
-			(p[3] & 0xc0) == 0x80;
+		bool tails =
+			(p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80;
 		return tails && range ? 4 : 0;
 	}
 	return 0;
@@ -103,7 +103,8 @@ bool label_valid(const char *text, size_t max)
 	return true;
 }
 
-/* INI cannot hold " ;" in a value, so ';' is written as %3B, and '%' as %25. Nothing else is escaped. */
+/* INI cannot hold " ;" in a value, so ';' is written as %3B, and '%' as %25. Nothing else is
+ * escaped. */
 int field_label(const struct fields *f, const char *key, char *out, size_t size)
 {
 	const char *text = field_text(f, key);

@@ -3,8 +3,8 @@
 #define COFFER_KEYS_FIELDS_H
 
 /*
- * Typed values of coffer.ini: one function in each direction. Readers bound everything, and name section, key and line in err
- * (EXIT_REPO_DAMAGED); a missing key is an error. Internal to keys/.
+ * Typed values of coffer.ini: one function in each direction. Readers bound everything, and name
+ * section, key and line in err (EXIT_REPO_DAMAGED); a missing key is an error. Internal to keys/.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,7 +29,8 @@ int field_u64(const struct fields *f, const char *key, uint64_t min, uint64_t ma
 int field_time(const struct fields *f, const char *key, long long *ret);
 /* A label; out has size bytes, always enough for size - 1 decoded ones. */
 int field_label(const struct fields *f, const char *key, char *out, size_t size);
-/* Exactly len bytes of base64url, over as many lines (key1, key2, ...) as emit_bytes makes of them. */
+/* Exactly len bytes of base64url, over as many lines (key1, key2, ...) as emit_bytes makes of them.
+ */
 int field_bytes(const struct fields *f, const char *key, uint8_t *out, size_t len);
 
 /* Writers for one line each. Failures show in the stream's error flag. */
@@ -39,8 +40,8 @@ void emit_label(FILE *to, const char *key, const char *label);
 void emit_bytes(FILE *to, const char *key, const uint8_t *bytes, size_t len);
 
 /*
- * True for text that labels may hold: at most max bytes of valid UTF-8, no control characters (ASCII or C1), no blank
- * at either end.
+ * True for text that labels may hold: at most max bytes of valid UTF-8, no control characters
+ * (ASCII or C1), no blank at either end.
  */
 bool label_valid(const char *text, size_t max);
 

@@ -27,8 +27,8 @@ static int bad_errno(struct err *err, const char *from, int r)
 }
 
 /*
- * Reads up to the first newline or the end into secret memory, unbuffered: no copy of the password stays behind in a stream's
- * buffer. from names the source in messages.
+ * Reads up to the first newline or the end into secret memory, unbuffered: no copy of the password
+ * stays behind in a stream's buffer. from names the source in messages.
  */
 static int read_line(
 	const struct input *in, const char *from, char **ret, size_t *ret_len, struct err *err)
@@ -83,7 +83,8 @@ static int from_file(const char *path, char **ret, size_t *ret_len, struct err *
 	return read_line(&in, path, ret, ret_len, err);
 }
 
-/* Runs /bin/sh -c command with its standard output in a pipe. Returns the child, *ret_fd is the pipe's end. */
+/* Runs /bin/sh -c command with its standard output in a pipe. Returns the child, *ret_fd is the
+ * pipe's end. */
 static pid_t start_command(const char *command, int *ret_fd)
 {
 	int ends[2];
@@ -111,7 +112,8 @@ static int end_command(pid_t pid, struct err *err)
 		got = waitpid(pid, &status, 0);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return err_set_errno(err, EXIT_INTERNAL, -errno, "waiting for the password command");
+		return err_set_errno(
+			err, EXIT_INTERNAL, -errno, "waiting for the password command");
 	if (WIFSIGNALED(status))
 		return err_set(err, EXIT_NO_PASSWORD, -EIO,
 			"the password command was ended by signal %d", WTERMSIG(status));
@@ -121,7 +123,8 @@ static int end_command(pid_t pid, struct err *err)
 	return 0;
 }
 
-/* Reads what a command still writes, so that it does not die of a closed pipe before its status counts. */
+/* Reads what a command still writes, so that it does not die of a closed pipe before its status
+ * counts. */
 static void drain(int fd)
 {
 	char *scrap = secret_alloc(PASSWORD_MAX);
@@ -176,7 +179,7 @@ static int from_terminal(
 {
 	_cleanup_secret_ char *first = NULL;
 	_cleanup_secret_ char *second = NULL;
-	size_t first_len, second_len;
+	size_t first_len = 0, second_len = 0;
 	_cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0)
 		return err_set(err, EXIT_NO_PASSWORD, -errno,
@@ -190,16 +193,15 @@ static int from_terminal(
 		if (rc < 0)
 			return rc;
 		if (first_len != second_len || memcmp(first, second, first_len) != 0)
-			return err_set(
-				err, EXIT_NO_PASSWORD, -EINVAL, "the two passwords are not the same");
+			return err_set(err, EXIT_NO_PASSWORD, -EINVAL,
+				"the two passwords are not the same");
 	}
 	*ret = TAKE_PTR(first);
 	*ret_len = first_len;
 	return 0;
 }
 
-int password_read(
-	const struct password_source *src, char **ret, size_t *ret_len, struct err *err)
+int password_read(const struct password_source *src, char **ret, size_t *ret_len, struct err *err)
 {
 	if (src->file && src->command)
 		return err_set(err, EXIT_USAGE, -EINVAL,

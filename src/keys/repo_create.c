@@ -10,7 +10,8 @@
 #include "name/name.h"
 #include "util/secret.h"
 
-/* The directories of a repository. data/ is the root that users will see, with the mode that mkfs gives a root. */
+/* The directories of a repository. data/ is the root that users will see, with the mode that mkfs
+ * gives a root. */
 static const struct {
 	const char *name;
 	mode_t mode;
@@ -22,8 +23,9 @@ static const struct {
 #define DIR_COUNT (sizeof(dirs) / sizeof(dirs[0]))
 
 /*
- * What a failure must remove again: only what this call made, as another may be making a repository in the same place. The
- * first of dirs[] decides between the two, since only one of them can make it.
+ * What a failure must remove again: only what this call made, as another may be making a repository
+ * in the same place. The first of dirs[] decides between the two, since only one of them can make
+ * it.
  */
 struct making {
 	const char *path;
@@ -98,8 +100,7 @@ int repo_check_new(const char *path, struct err *err)
 {
 	struct stat sb;
 	if (lstat(path, &sb) < 0)
-		return errno == ENOENT ? check_missing(path, err) :
-					 parent_error(path, -errno, err);
+		return errno == ENOENT ? check_missing(path, err) : parent_error(path, -errno, err);
 	if (stat(path, &sb) < 0)
 		return err_set_errno(err, EXIT_REPO_MISSING, -errno, "%s", path);
 	if (!S_ISDIR(sb.st_mode))
@@ -167,14 +168,14 @@ static int sync_parent(const struct making *m)
 	return fsync(parent) < 0 && errno != EINVAL ? -errno : 0;
 }
 
-static int make_contents(struct making *m, const char *password, size_t len, const char *label,
-	struct err *err)
+static int make_contents(
+	struct making *m, const char *password, size_t len, const char *label, struct err *err)
 {
 	struct repo *r = m->repo;
 	_cleanup_secret_ struct secrets *s = secret_alloc(sizeof(*s));
 	if (!s)
 		return err_set(err, EXIT_INTERNAL, -ENOMEM, "out of memory");
-	unsigned slot;
+	unsigned slot = 0;
 	int rc = config_new(label, &r->config, s, err);
 	if (rc == 0)
 		rc = config_add_password(r->config, s, password, len, NULL, &slot, err);
@@ -186,8 +187,8 @@ static int make_contents(struct making *m, const char *password, size_t len, con
 	if (rc == 0)
 		rc = sync_parent(m);
 	if (rc < 0)
-		return err_set_errno(err, exit_code_of_errno(rc), rc,
-			"cannot make the repository %s", m->path);
+		return err_set_errno(
+			err, exit_code_of_errno(rc), rc, "cannot make the repository %s", m->path);
 	_cleanup_close_ int lock = -1;
 	rc = config_lock(r->store, &lock, err);
 	if (rc < 0)
@@ -196,7 +197,8 @@ static int make_contents(struct making *m, const char *password, size_t len, con
 	return config_store(r->config, r->store, s, err);
 }
 
-/* Best effort: removes the entries of a directory that this call made, and what repo_create puts into it. */
+/* Best effort: removes the entries of a directory that this call made, and what repo_create puts
+ * into it. */
 static void remove_dir(struct store *st, const char *name)
 {
 	_cleanup_close_ int fd = st_openat(st, store_root(st), name, O_RDONLY | O_DIRECTORY, 0);

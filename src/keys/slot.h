@@ -3,8 +3,9 @@
 #define COFFER_KEYS_SLOT_H
 
 /*
- * One key slot: a key-encryption key's wrapping of the repository's secrets. A new type is one file with a struct
- * slot_type, a line in the table of slot.c, and a member of the union. Internal to keys/.
+ * One key slot: a key-encryption key's wrapping of the repository's secrets. A new type is one file
+ * with a struct slot_type, a line in the table of slot.c, and a member of the union. Internal to
+ * keys/.
  */
 #include "keys/config.h"
 #include "keys/fields.h"
@@ -55,17 +56,22 @@ extern const struct slot_type password_slot_type;
 /* Reads section [slot N]. An unknown type or role is EXIT_REPO_VERSION. */
 int slot_parse(struct slot *s, unsigned number, const struct fields *f);
 /*
- * Writes the section: first the part that the repository's signature covers (signed_only ends there), then what may change with the
- * key that wraps.
+ * Writes the section: first the part that the repository's signature covers (signed_only ends
+ * there), then what may change with the key that wraps.
  */
 void slot_emit(const struct slot *s, bool signed_only, FILE *to);
 const char *slot_role_name(enum slot_role role);
 
-/* True for parameters that unlock may use: N a power of two from 2^10 to 2^22, r <= 32, p <= 16, 128*N*r <= 1 GiB. */
+/*
+ * True for parameters that unlock may use: N a power of two from 2^10 to 2^22, r <= 32, p <= 16,
+ * 128*N*r (memory) <= 1 GiB, 128*N*r*p (work) <= 4 GiB: a hostile coffer.ini costs at most about
+ * ten seconds a slot.
+ */
 bool scrypt_params_valid(const struct scrypt_params *k);
-/* Draws a salt and wraps the secrets, which must have the seed. The slot is unchanged on failure. */
-int password_slot_wrap(struct password_slot *ps, const struct scrypt_params *kdf, const char *password,
-	size_t len, const struct secrets *s);
+/* Draws a salt and wraps the secrets, which must have the seed. The slot is unchanged on failure.
+ */
+int password_slot_wrap(struct password_slot *ps, const struct scrypt_params *kdf,
+	const char *password, size_t len, const struct secrets *s);
 /* -EBADMSG: wrong password or damaged slot. */
 int password_slot_unwrap(
 	const struct password_slot *ps, const char *password, size_t len, struct secrets *ret);

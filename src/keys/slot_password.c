@@ -12,6 +12,7 @@
 #define SCRYPT_R_MAX 32u
 #define SCRYPT_P_MAX 16u
 #define SCRYPT_MEMORY_MAX ((uint64_t)1 << 30)
+#define SCRYPT_WORK_MAX ((uint64_t)1 << 32)
 
 bool scrypt_params_valid(const struct scrypt_params *k)
 {
@@ -19,7 +20,9 @@ bool scrypt_params_valid(const struct scrypt_params *k)
 		return false;
 	if (k->r < 1 || k->r > SCRYPT_R_MAX || k->p < 1 || k->p > SCRYPT_P_MAX)
 		return false;
-	return 128 * k->n * k->r <= SCRYPT_MEMORY_MAX;
+	/* Below 2^39 with the bounds above: nothing overflows. */
+	uint64_t memory = 128 * k->n * k->r;
+	return memory <= SCRYPT_MEMORY_MAX && memory * k->p <= SCRYPT_WORK_MAX;
 }
 
 static int parse(struct slot *s, const struct fields *f)
@@ -107,8 +110,8 @@ int password_slot_unwrap(
 	_cleanup_secret_ uint8_t *kek = secret_alloc(KEY_LEN);
 	if (!plain || !kek)
 		return -ENOMEM;
-	int rc = scrypt_derive(password, len, ps->salt, sizeof(ps->salt), ps->kdf.n, ps->kdf.r,
-		ps->kdf.p, kek);
+	int rc = scrypt_derive(
+		password, len, ps->salt, sizeof(ps->salt), ps->kdf.n, ps->kdf.r, ps->kdf.p, kek);
 	if (rc == 0)
 		rc = keyunwrap(kek, ps->wrapped, sizeof(ps->wrapped), plain);
 	if (rc < 0)

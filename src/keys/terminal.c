@@ -22,12 +22,13 @@ struct terminal_echo {
 };
 
 /*
- * What the handler needs. A signal handler has no cookie, hence the file-level state; set only while a question is open, and complete
- * before the handlers are installed.
+ * What the handler needs. A signal handler has no cookie, hence the file-level state; set only
+ * while a question is open, and complete before the handlers are installed.
  */
 static struct terminal_echo *volatile asking;
 
-/* Restores the terminal, then lets the signal do what it would have done. Only async-signal-safe calls. */
+/* Restores the terminal, then lets the signal do what it would have done. Only async-signal-safe
+ * calls. */
 static void on_signal(int number)
 {
 	int saved = errno;

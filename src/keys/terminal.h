@@ -3,8 +3,8 @@
 #define COFFER_KEYS_TERMINAL_H
 
 /*
- * Asking on a terminal without echo. A signal that would end or stop the process gives the terminal its echo back
- * first. Only one question at a time in a process. Internal to keys/.
+ * Asking on a terminal without echo. A signal that would end or stop the process gives the terminal
+ * its echo back first. Only one question at a time in a process. Internal to keys/.
  */
 struct terminal_echo;
 

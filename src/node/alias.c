@@ -4,13 +4,15 @@
 #include "node/node.h"
 
 /*
- * The kernel may reach an inode through any name it has looked up, so all of those are kept. Files with
- * very many hard links (rsync --link-dest) would make that quadratic: above this number the rest is only noted
- * (names_unknown), and when the known ones are gone the file gets a hidden link instead.
+ * The kernel may reach an inode through any name it has looked up, so all of those are kept. Files
+ * with very many hard links (rsync --link-dest) would make that quadratic: above this number the
+ * rest is only noted (names_unknown), and when the known ones are gone the file gets a hidden link
+ * instead.
  */
 #define ALIASES_MAX 64
 
-static struct alias *find(struct node *n, struct node *parent, const char *entry, unsigned *ret_count)
+static struct alias *find(
+	struct node *n, struct node *parent, const char *entry, unsigned *ret_count)
 {
 	unsigned count = 0;
 	struct alias *hit = NULL;

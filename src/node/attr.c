@@ -5,8 +5,9 @@
 #include "node/node.h"
 
 /*
- * After an unclean end the length of a blob may promise more than is there: the file is opened once, which settles
- * its size, before any size is told (under the writeback cache the kernel keeps to what it was told).
+ * After an unclean end the length of a blob may promise more than is there: the file is opened
+ * once, which settles its size, before any size is told (under the writeback cache the kernel keeps
+ * to what it was told).
  */
 static void settle(struct fs *fs, struct node *n, const struct stat *st)
 {
@@ -14,7 +15,8 @@ static void settle(struct fs *fs, struct node *n, const struct stat *st)
 		return;
 	n->settled = true;
 	struct blob *b;
-	if (st->st_size > 0 && epochs_suspect(fs->epochs, &st->st_ctim) && file_blob(fs, n, false, &b) == 0)
+	if (st->st_size > 0 && epochs_suspect(fs->epochs, &st->st_ctim) &&
+		file_blob(fs, n, false, &b) == 0)
 		file_unpin(fs, n);
 }
 
@@ -35,8 +37,11 @@ int attr_fill(struct fs *fs, struct node *n, const struct place *p, struct stat 
 {
 	if (S_ISREG(n->mode)) {
 		settle(fs, n, st);
-		st->st_size = (off_t)(n->file && n->file->blob ? blob_size(n->file->blob)
-							       : blob_size_from_stat((uint64_t)st->st_size));
+		st->st_size = (off_t)(n->file && n->file->blob
+					      ? blob_size(n->file->blob)
+					      : blob_size_from_stat((uint64_t)st->st_size));
+		if (n->file && n->file->mtime_stale)
+			st->st_mtim = n->file->mtime;
 	} else if (S_ISLNK(n->mode)) {
 		st->st_size = (off_t)symlink_size(fs, p, (uint64_t)st->st_size);
 	}
@@ -137,6 +142,8 @@ int fs_utimens(struct fs *fs, struct node *n, const struct timespec ts[2])
 			n->ghost->st_mtim = ts[1];
 	} else if (S_ISREG(n->mode) && n->file && n->file->blob) {
 		r = st_futimens(fs->store, blob_fd(n->file->blob), ts);
+		if (r == 0)
+			file_mtime_set(fs, n, &ts[1]);
 	} else {
 		r = place_get(fs, n, &p);
 		if (r == 0) {

@@ -28,7 +28,8 @@ void fs_mark_written(struct fs *fs, struct node *n)
 		size_t room = fs->dirty_room ? fs->dirty_room * 2 : 64;
 		struct node **more = realloc(fs->dirty, room * sizeof(*more));
 		if (!more) {
-			/* Not on the list: its record 0 is written at the last close or eviction instead. */
+			/* Not on the list: its record 0 is written at the last close or eviction
+			 * instead. */
 			pthread_mutex_unlock(&fs->dirty_lock);
 			return;
 		}
@@ -42,14 +43,15 @@ void fs_mark_written(struct fs *fs, struct node *n)
 }
 
 /*
- * ctime moves with every change of a blob and nobody can set it. One second of margin for coarse clocks; a clock that
- * went back, or another host's, tells nothing.
+ * ctime moves with every change of a blob and nobody can set it. One second of margin for coarse
+ * clocks; a clock that went back, or another host's, tells nothing.
  */
 bool fs_maybe_unsynced(struct fs *fs, const struct timespec *ctime)
 {
 	long long before = atomic_load(&fs->synced_before);
 	long long changed = ctime->tv_sec * 1000000000LL + ctime->tv_nsec;
-	return store_traits(fs->store)->network || changed + 1000000000LL >= before || now_ns() < before;
+	return store_traits(fs->store)->network || changed + 1000000000LL >= before ||
+	       now_ns() < before;
 }
 
 /* Finishes the files on the list; the first error is returned, the rest are still tried. */
@@ -81,7 +83,7 @@ static void release_all(struct fs *fs, struct node **list, size_t count, bool du
 		if (n->file && n->file->blob) {
 			if (durable)
 				blob_checkpointed(n->file->blob);
-			else if (blob_unfinished(n->file->blob))
+			else
 				fs_mark_written(fs, n);
 		}
 		pthread_mutex_unlock(&n->lock);
@@ -141,7 +143,8 @@ static void *timer_main(void *arg)
 		if (atomic_load(&fs->changed)) {
 			r = fs_checkpoint(fs);
 			if (r < 0)
-				log_warning("checkpoint failed: %s; it will be tried again", strerror(-r));
+				log_warning("checkpoint failed: %s; it will be tried again",
+					strerror(-r));
 		}
 		pthread_mutex_lock(&fs->timer_lock);
 	}

@@ -9,9 +9,10 @@
 #include "node/node.h"
 
 /*
- * File-system ids, umask (after unshare(CLONE_FS)) and capabilities are per thread in Linux. Going from fsuid 0 to
- * another drops the file-system capabilities from the effective set; they are raised again, because the caller's
- * permissions were checked by the kernel (default_permissions), and his supplementary groups are not known here.
+ * File-system ids, umask (after unshare(CLONE_FS)) and capabilities are per thread in Linux. Going
+ * from fsuid 0 to another drops the file-system capabilities from the effective set; they are
+ * raised again, because the caller's permissions were checked by the kernel (default_permissions),
+ * and his supplementary groups are not known here.
  */
 static __thread bool own_umask;
 static __thread mode_t current_umask = (mode_t)-1;

@@ -35,7 +35,8 @@ void damage_name(struct fs *fs, struct node *dir, const char *entry)
 {
 	char path[PATH_SHOWN], blob[PATH_SHOWN], quoted[4 * NAME_ENTRY_MAX + 1];
 	atomic_fetch_add(&fs->damage, 1);
-	log_error("damage: in directory %s: the entry %s/%s is not a name of this directory (changed, or moved "
+	log_error("damage: in directory %s: the entry %s/%s is not a name of this directory "
+		  "(changed, or moved "
 		  "here from another one); it is not shown",
 		node_path(fs, dir, path, sizeof(path)), node_blob_path(fs, dir, blob, sizeof(blob)),
 		log_quote(quoted, sizeof(quoted), entry));

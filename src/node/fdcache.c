@@ -50,8 +50,8 @@ static void list_first(struct fdcache *c, struct fdslot *s)
 }
 
 /*
- * Evicts unpinned slots, oldest first, down to `target`. Each slot is tried once at most: one whose owner
- * is busy goes to the front of the ring.
+ * Evicts unpinned slots, oldest first, down to `target`. Each slot is tried once at most: one whose
+ * owner is busy goes to the front of the ring.
  */
 static void shrink_locked(struct fdcache *c, unsigned target)
 {

@@ -3,10 +3,12 @@
 #define COFFER_NODE_FDCACHE_H
 
 /*
- * Bounds how many descriptors are open at once: the least recently used one that nobody has pinned is closed
- * when a new one would pass the limit. When all are pinned the limit is exceeded (pins are as short as a call).
+ * Bounds how many descriptors are open at once: the least recently used one that nobody has pinned
+ * is closed when a new one would pass the limit. When all are pinned the limit is exceeded (pins
+ * are as short as a call).
  *
- * A slot is embedded in its owner, whose lock protects the descriptor itself. Pinning happens under the owner's lock.
+ * A slot is embedded in its owner, whose lock protects the descriptor itself. Pinning happens under
+ * the owner's lock.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,15 +17,16 @@ struct fdcache;
 
 struct fdslot {
 	struct fdslot *prev, *next; /* cache lock */
-	unsigned pins;		    /* cache lock */
-	bool listed, evicting;	    /* cache lock */
+	unsigned pins;              /* cache lock */
+	bool listed, evicting;      /* cache lock */
 	/*
-	 * Closes the owner's descriptor. Called without cache lock; must only try-lock the owner (and give up: false), and
-	 * look at fdslot_pinned again once it has it.
+	 * Closes the owner's descriptor. Called without cache lock; must only try-lock the owner
+	 * (and give up: false), and look at fdslot_pinned again once it has it.
 	 */
 	bool (*evict)(void *owner);
 	void *owner;
-	/* Set by evict if nobody will use the slot again: called at the very end of the eviction to free it. */
+	/* Set by evict if nobody will use the slot again: called at the very end of the eviction to
+	 * free it. */
 	void (*dispose)(struct fdslot *s);
 };
 
@@ -34,8 +37,8 @@ void fdcache_add(struct fdcache *c, struct fdslot *s);
 void fdcache_pin(struct fdcache *c, struct fdslot *s);
 void fdcache_unpin(struct fdcache *c, struct fdslot *s);
 bool fdslot_pinned(struct fdcache *c, struct fdslot *s);
-/* The owner closed its descriptor (or is about to be freed): waits for an eviction under way, which never waits for the
- * owner, so the owner's lock may be held. */
+/* The owner closed its descriptor (or is about to be freed): waits for an eviction under way, which
+ * never waits for the owner, so the owner's lock may be held. */
 void fdcache_remove(struct fdcache *c, struct fdslot *s);
 /* From inside evict, holding the owner's lock, after closing. */
 void fdcache_evicted(struct fdcache *c, struct fdslot *s);

@@ -40,8 +40,14 @@ static bool file_evict(void *owner)
 	struct fs *fs = n->fs;
 	bool done = f->blob && !fdslot_pinned(fs->fds, &f->slot);
 	if (done) {
-		remember(n, file_finish(fs, n));
-		/* A write-back error shows on descriptors that were open when it happened: ask now. */
+		/* What record 0 says must be true on disk before nobody remembers it. */
+		int r = file_finish(fs, n);
+		remember(n, r);
+		done = r == 0;
+	}
+	if (done) {
+		/* A write-back error shows on descriptors that were open when it happened: ask now.
+		 */
 		if (f->opens > 0 && blob_unsynced(f->blob))
 			remember(n, blob_sync(f->blob, true));
 		close_blob(n);
@@ -98,10 +104,12 @@ static int open_fd(struct fs *fs, struct node *n, bool writable, struct stat *st
 int file_blob(struct fs *fs, struct node *n, bool writable, struct blob **ret)
 {
 	struct stat st;
-	if (n->dead)
+	if (n->dead && !(n->file && n->file->blob))
 		return -ESTALE;
 	if (n->file && n->file->blob) {
 		if (writable && !blob_writable(n->file->blob)) {
+			if (n->dead)
+				return -ESTALE;
 			int fd = open_fd(fs, n, true, &st);
 			int r = fd < 0 ? fd : blob_upgrade(n->file->blob, fd);
 			if (r < 0) {
@@ -141,7 +149,9 @@ int file_reset(struct fs *fs, struct node *n)
 		int r = file_blob(fs, n, true, &b);
 		if (r < 0)
 			return r;
-		r = blob_truncate(b, 0);
+		r = file_changes(fs, n, false);
+		if (r == 0)
+			r = blob_truncate(b, 0);
 		file_unpin(fs, n);
 		return r;
 	}
@@ -162,24 +172,69 @@ int file_reset(struct fs *fs, struct node *n)
 		return r;
 	TAKE_PTR(fresh);
 	file_unpin(fs, n);
+	n->file->mtime = st.st_mtim;
+	n->file->mtime_known = n->file->mtime_stale = true;
+	fs_mark_written(fs, n);
 	return 0;
+}
+
+int file_changes(struct fs *fs, struct node *n, bool direct)
+{
+	struct filestate *f = n->file;
+	fs_mark_written(fs, n);
+	if (direct) {
+		f->mtime_known = f->mtime_stale = false;
+		return 0;
+	}
+	if (!f->mtime_known) {
+		struct stat st;
+		int r = st_fstat(fs->store, blob_fd(f->blob), &st);
+		if (r < 0)
+			return r;
+		f->mtime = st.st_mtim;
+		f->mtime_known = true;
+	}
+	f->mtime_stale = true;
+	return 0;
+}
+
+void file_mtime_set(struct fs *fs, struct node *n, const struct timespec *mtime)
+{
+	struct filestate *f = n->file;
+	if (!f || !f->blob || mtime->tv_nsec == UTIME_OMIT)
+		return;
+	f->mtime_stale = false;
+	f->mtime = *mtime;
+	f->mtime_known = mtime->tv_nsec != UTIME_NOW;
+	(void)fs;
+}
+
+int file_restore_mtime(struct fs *fs, struct node *n)
+{
+	struct filestate *f = n->file;
+	if (!f || !f->blob || !f->mtime_stale)
+		return 0;
+	struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, f->mtime};
+	int r = st_futimens(fs->store, blob_fd(f->blob), ts);
+	if (r == 0)
+		f->mtime_stale = false;
+	return r;
 }
 
 int file_finish(struct fs *fs, struct node *n)
 {
 	struct filestate *f = n->file;
-	if (!f || !f->blob || !blob_unfinished(f->blob))
+	if (!f || !f->blob)
 		return 0;
-	/* Record 0 is our business: the file's mtime is the user's. */
-	struct stat st;
-	int r = st_fstat(fs->store, blob_fd(f->blob), &st);
-	if (r == 0)
-		r = blob_finish(f->blob);
-	if (r == 0) {
-		struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
-		r = st_futimens(fs->store, blob_fd(f->blob), ts);
+	int r = 0;
+	if (blob_unfinished(f->blob)) {
+		/* Record 0 is our business: the file's mtime is the user's. */
+		r = file_changes(fs, n, false);
+		if (r == 0)
+			r = blob_finish(f->blob);
 	}
-	return r;
+	int restored = file_restore_mtime(fs, n);
+	return r < 0 ? r : restored;
 }
 
 void file_drop(struct fs *fs, struct node *n)
@@ -202,7 +257,9 @@ void file_free(struct fs *fs, struct node *n)
 		int r = n->dead || n->hidden ? 0 : file_finish(fs, n);
 		if (r < 0) {
 			char path[512];
-			log_error("%s: writing its size record failed: %s; it stays readable by the rules for an "
+			epochs_spoil(fs->epochs);
+			log_error("%s: writing its size record failed: %s; it stays readable by "
+				  "the rules for an "
 				  "unclean end",
 				node_path(fs, n, path, sizeof(path)), strerror(-r));
 		}

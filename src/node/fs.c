@@ -8,7 +8,8 @@
 #include "util/log.h"
 
 #define DEFAULT_CHECKPOINT 60
-/* Descriptors that are not the cache's: standard streams, /dev/fuse, repository, and those of calls in flight. */
+/* Descriptors that are not the cache's: standard streams, /dev/fuse, repository, and those of calls
+ * in flight. */
 #define OTHER_DESCRIPTORS 32
 #define MOST_DESCRIPTORS 16384
 
@@ -25,7 +26,7 @@ static unsigned default_max_open(void)
 	if (lim.rlim_cur > MOST_DESCRIPTORS)
 		return MOST_DESCRIPTORS;
 	return lim.rlim_cur > 2 * OTHER_DESCRIPTORS ? (unsigned)lim.rlim_cur - OTHER_DESCRIPTORS
-						     : (unsigned)lim.rlim_cur / 3;
+						    : (unsigned)lim.rlim_cur / 3;
 }
 
 static void fs_free(struct fs *fs)
@@ -46,7 +47,6 @@ static void fs_free(struct fs *fs)
 	if (fs->targets_fd >= 0)
 		close(fs->targets_fd);
 	pthread_rwlock_destroy(&fs->names);
-	pthread_mutex_destroy(&fs->own_dirs);
 	pthread_mutex_destroy(&fs->dirty_lock);
 	pthread_mutex_destroy(&fs->checkpoint_lock);
 	pthread_mutex_destroy(&fs->timer_lock);
@@ -64,7 +64,6 @@ static struct fs *fs_new(struct store *st, const struct keyring *keys)
 	fs->keys = keys;
 	fs->data_fd = fs->hidden_fd = fs->targets_fd = -1;
 	pthread_rwlock_init(&fs->names, NULL);
-	pthread_mutex_init(&fs->own_dirs, NULL);
 	pthread_mutex_init(&fs->dirty_lock, NULL);
 	pthread_mutex_init(&fs->checkpoint_lock, NULL);
 	pthread_mutex_init(&fs->timer_lock, NULL);
@@ -92,23 +91,50 @@ static int open_root(struct fs *fs, struct err *err)
 	return 0;
 }
 
+/* A directory of our own below data/, made at the first mount. A read-only repository may lack it.
+ */
+static int open_own(struct fs *fs, const char *name, int *ret)
+{
+	int r = store_read_only(fs->store) ? 0 : st_mkdirat(fs->store, fs->data_fd, name, 0700);
+	if (r < 0 && r != -EEXIST)
+		return r;
+	int fd = st_openat(fs->store, fs->data_fd, name, O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0)
+		*ret = fd;
+	return fd < 0 && !(fd == -ENOENT && store_read_only(fs->store)) ? fd : 0;
+}
+
+static int open_own_dirs(struct fs *fs)
+{
+	int r = open_own(fs, HIDDEN_DIR, &fs->hidden_fd);
+	return r < 0 ? r : open_own(fs, TARGETS_DIR, &fs->targets_fd);
+}
+
 /* The session of this mount begins: from here on the disk says that it is open. */
 static int begin(struct fs *fs, struct err *err)
 {
 	fs->unclean = epochs_last_unclean(fs->epochs);
 	if (fs->unclean)
-		log_warning("%s: the last mount did not end cleanly; files that were being written are recovered as "
+		log_warning("%s: the last mount did not end cleanly; files that were being written "
+			    "are recovered as "
 			    "they are used",
 			store_path(fs->store));
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	atomic_store(&fs->synced_before, now.tv_sec * 1000000000LL + now.tv_nsec);
-	if (store_read_only(fs->store))
-		return 0;
-	/* A daemon that was killed left pages in write-back: rewriting them now could tear them on the disk. */
+	if (store_read_only(fs->store)) {
+		int r = open_own_dirs(fs);
+		return r < 0 ? err_set_errno(err, EXIT_IO, r, "%s/data cannot be read",
+				       store_path(fs->store))
+			     : 0;
+	}
+	/* A daemon that was killed left pages in write-back: rewriting them now could tear them on
+	 * the disk. */
 	int r = fs->unclean ? st_syncfs(fs->store) : 0;
 	if (r == 0)
 		r = epochs_begin(fs->epochs);
+	if (r == 0)
+		r = open_own_dirs(fs);
 	if (r == 0)
 		r = sweep_hidden(fs);
 	if (r < 0)
@@ -117,13 +143,14 @@ static int begin(struct fs *fs, struct err *err)
 	return 0;
 }
 
-int fs_open(struct store *st, const struct keyring *keys, const struct fs_options *o, struct fs **ret,
-	struct err *err)
+int fs_open(struct store *st, const struct keyring *keys, const struct fs_options *o,
+	struct fs **ret, struct err *err)
 {
 	_cleanup_(fs_freep) struct fs *fs = fs_new(st, keys);
 	if (!fs)
 		return err_set(err, EXIT_INTERNAL, -ENOMEM, "out of memory");
-	fs->checkpoint_seconds = o && o->checkpoint_seconds ? o->checkpoint_seconds : DEFAULT_CHECKPOINT;
+	fs->checkpoint_seconds =
+		o && o->checkpoint_seconds ? o->checkpoint_seconds : DEFAULT_CHECKPOINT;
 	int r = table_init(fs);
 	if (r == 0)
 		r = fdcache_new(o && o->max_open ? o->max_open : default_max_open(), &fs->fds);
@@ -134,7 +161,8 @@ int fs_open(struct store *st, const struct keyring *keys, const struct fs_option
 	if (r < 0)
 		return r;
 	if (lost)
-		log_warning("%s/state/epoch is missing or not authentic: files are read by the rules for an unclean end",
+		log_warning("%s/state/epoch is missing or not authentic: files are read by the "
+			    "rules for an unclean end",
 			store_path(st));
 	fs->blobs = (struct blob_env){.store = st,
 		.keys = keys,

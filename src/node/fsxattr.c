@@ -35,7 +35,8 @@ ssize_t fs_getxattr(struct fs *fs, struct node *n, const char *name, void *value
 	return r < 0 ? fs_errno((int)r) : r;
 }
 
-int fs_setxattr(struct fs *fs, struct node *n, const char *name, const void *value, size_t size, int flags)
+int fs_setxattr(
+	struct fs *fs, struct node *n, const char *name, const void *value, size_t size, int flags)
 {
 	if (store_read_only(fs->store))
 		return -EROFS;

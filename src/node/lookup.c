@@ -3,7 +3,8 @@
 #include "node/node.h"
 
 /* From a backing stat to a referenced node and what users see of it. */
-int entry_node(struct fs *fs, struct dirref *dir, const char *entry, struct stat *st, struct node **ret)
+int entry_node(
+	struct fs *fs, struct dirref *dir, const char *entry, struct stat *st, struct node **ret)
 {
 	if (st->st_dev != fs->dev)
 		return -EXDEV; /* something is mounted inside the repository */
@@ -48,12 +49,12 @@ void fs_forget(struct fs *fs, struct node *n, uint64_t count)
 /* The text of a target that is too long for a symlink, from data/.targets. */
 static ssize_t read_far_target(struct fs *fs, const struct target_ref *ref, char *target)
 {
-	int fd = own_targets_fd(fs, false);
-	if (fd < 0)
-		return fd == -ENOENT ? -EBADMSG : fd;
+	if (fs->targets_fd < 0)
+		return -EBADMSG;
 	_cleanup_free_ char *sealed = NULL;
 	size_t len;
-	int r = st_read_file(fs->store, fd, ref->id, TARGET_SEALED_LEN(TARGET_MAX), &sealed, &len);
+	int r = st_read_file(
+		fs->store, fs->targets_fd, ref->id, TARGET_SEALED_LEN(TARGET_MAX), &sealed, &len);
 	if (r < 0)
 		return r == -ENOENT || r == -EFBIG ? -EBADMSG : r;
 	return target_open(fs->keys, ref, (const uint8_t *)sealed, len, target);

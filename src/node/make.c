@@ -4,7 +4,8 @@
 #include "name/target.h"
 #include "node/node.h"
 
-/* What every creation begins with: the pinned directory and the encrypted name, its side link made. */
+/* What every creation begins with: the pinned directory and the encrypted name, its side link made.
+ */
 struct making {
 	struct dirref dir;
 	struct encname enc;
@@ -48,8 +49,8 @@ static int made(struct fs *fs, struct making *m, struct node **ret, struct stat 
 	return r < 0 ? r : entry_node(fs, &m->dir, m->enc.entry, st, ret);
 }
 
-int fs_mknod(struct fs *fs, struct node *dir, const char *name, mode_t mode, dev_t dev, const struct caller *who,
-	struct node **ret, struct stat *st)
+int fs_mknod(struct fs *fs, struct node *dir, const char *name, mode_t mode, dev_t dev,
+	const struct caller *who, struct node **ret, struct stat *st)
 {
 	struct making m;
 	int r = making_begin(fs, dir, name, &m);
@@ -65,8 +66,9 @@ int fs_mknod(struct fs *fs, struct node *dir, const char *name, mode_t mode, dev
 }
 
 /*
- * A directory is usable by us from its first moment (mode | 0700) and gets its identity before anything else; only then
- * do the added bits go. A crash in between leaves an empty directory, which gets a new identity when it is used.
+ * A directory is usable by us from its first moment (mode | 0700) and gets its identity before
+ * anything else; only then do the added bits go. A crash in between leaves an empty directory,
+ * which gets a new identity when it is used.
  */
 static int make_dir(struct fs *fs, struct making *m, mode_t mode, const struct caller *who)
 {
@@ -91,8 +93,8 @@ static int make_dir(struct fs *fs, struct making *m, mode_t mode, const struct c
 	return r;
 }
 
-int fs_mkdir(struct fs *fs, struct node *dir, const char *name, mode_t mode, const struct caller *who,
-	struct node **ret, struct stat *st)
+int fs_mkdir(struct fs *fs, struct node *dir, const char *name, mode_t mode,
+	const struct caller *who, struct node **ret, struct stat *st)
 {
 	struct making m;
 	int r = making_begin(fs, dir, name, &m);
@@ -107,7 +109,8 @@ int fs_mkdir(struct fs *fs, struct node *dir, const char *name, mode_t mode, con
 	return fs_errno(r);
 }
 
-/* A target too long for a symlink is stored in data/.targets, durably before the symlink that names it. */
+/* A target too long for a symlink is stored in data/.targets, durably before the symlink that names
+ * it. */
 static int store_far_target(struct fs *fs, const char *target, size_t len, char *text)
 {
 	struct target_ref ref;
@@ -117,20 +120,19 @@ static int store_far_target(struct fs *fs, const char *target, size_t len, char 
 		r = target_seal(fs->keys, &ref, target, len, sealed);
 	if (r < 0)
 		return r;
-	int fd = own_targets_fd(fs, true);
-	return fd < 0 ? fd : st_replace_file(fs->store, fd, ref.id, sealed, TARGET_SEALED_LEN(len), 0600);
+	return st_replace_file(
+		fs->store, fs->targets_fd, ref.id, sealed, TARGET_SEALED_LEN(len), 0600);
 }
 
 static void drop_far_target(struct fs *fs, const char *text)
 {
 	struct target_ref ref;
-	int fd = own_targets_fd(fs, false);
-	if (fd >= 0 && target_ref_parse(text, strlen(text), &ref) == 0)
-		st_unlinkat(fs->store, fd, ref.id, 0);
+	if (target_ref_parse(text, strlen(text), &ref) == 0)
+		st_unlinkat(fs->store, fs->targets_fd, ref.id, 0);
 }
 
-int fs_symlink(struct fs *fs, struct node *dir, const char *name, const char *target, const struct caller *who,
-	struct node **ret, struct stat *st)
+int fs_symlink(struct fs *fs, struct node *dir, const char *name, const char *target,
+	const struct caller *who, struct node **ret, struct stat *st)
 {
 	size_t len = strlen(target);
 	if (len == 0)
@@ -143,7 +145,8 @@ int fs_symlink(struct fs *fs, struct node *dir, const char *name, const char *ta
 		return fs_errno(r);
 	char text[TARGET_TEXT_MAX + 1];
 	bool far = !target_is_inline(len);
-	r = far ? store_far_target(fs, target, len, text) : target_encrypt(fs->keys, target, len, text);
+	r = far ? store_far_target(fs, target, len, text)
+		: target_encrypt(fs->keys, target, len, text);
 	if (r == 0) {
 		struct creds c = creds_enter(who);
 		r = st_symlinkat(fs->store, text, m.dir.fd, m.enc.entry);
@@ -184,7 +187,8 @@ int fs_link(struct fs *fs, struct node *n, struct node *dir, const char *name, s
 }
 
 /* Turns a fresh, empty backing file into an open node. fd passes to it. */
-static int adopt_new(struct fs *fs, struct dirref *dir, const char *entry, int *fd, struct node **ret, struct stat *st)
+static int adopt_new(struct fs *fs, struct dirref *dir, const char *entry, int *fd,
+	struct node **ret, struct stat *st)
 {
 	_cleanup_(blob_closep) struct blob *b = NULL;
 	struct node *n = NULL;
@@ -202,6 +206,8 @@ static int adopt_new(struct fs *fs, struct dirref *dir, const char *entry, int *
 	if (r == 0) {
 		TAKE_PTR(b);
 		file_unpin(fs, n);
+		n->file->mtime = st->st_mtim;
+		n->file->mtime_known = true;
 		if (!dir)
 			n->hidden = true;
 		r = attr_fill(fs, n, NULL, st);
@@ -224,16 +230,16 @@ static void count_open(struct node *n, int flags)
 	pthread_mutex_unlock(&n->lock);
 }
 
-int fs_create(struct fs *fs, struct node *dir, const char *name, mode_t mode, int flags, const struct caller *who,
-	struct node **ret, struct stat *st)
+int fs_create(struct fs *fs, struct node *dir, const char *name, mode_t mode, int flags,
+	const struct caller *who, struct node **ret, struct stat *st)
 {
 	struct making m;
 	int r = making_begin(fs, dir, name, &m);
 	if (r < 0)
 		return fs_errno(r);
 	struct creds c = creds_enter(who);
-	_cleanup_close_ int fd =
-		st_openat(fs->store, m.dir.fd, m.enc.entry, O_RDWR | O_CREAT | O_EXCL, mode & 07777);
+	_cleanup_close_ int fd = st_openat(
+		fs->store, m.dir.fd, m.enc.entry, O_RDWR | O_CREAT | O_EXCL, mode & 07777);
 	creds_leave(c);
 	struct node *n = NULL;
 	r = fd < 0 ? fd : adopt_new(fs, &m.dir, m.enc.entry, &fd, &n, st);
@@ -247,20 +253,20 @@ int fs_create(struct fs *fs, struct node *dir, const char *name, mode_t mode, in
 	return 0;
 }
 
-int fs_tmpfile(struct fs *fs, struct node *dir, mode_t mode, int flags, const struct caller *who, struct node **ret,
-	struct stat *st)
+int fs_tmpfile(struct fs *fs, struct node *dir, mode_t mode, int flags, const struct caller *who,
+	struct node **ret, struct stat *st)
 {
 	(void)dir;
 	if (store_read_only(fs->store))
 		return -EROFS;
-	int hidden = own_hidden_fd(fs);
-	if (hidden < 0)
-		return hidden;
+	int hidden = fs->hidden_fd;
 	/* Its final name there is its inode number, known only once it exists. */
 	char temp[NAME_ENTRY_MAX + 1], entry[NAME_ENTRY_MAX + 1];
-	snprintf(temp, sizeof(temp), "t%llx", (unsigned long long)atomic_fetch_add(&fs->hidden_seq, 1));
+	snprintf(temp, sizeof(temp), "t%llx",
+		(unsigned long long)atomic_fetch_add(&fs->hidden_seq, 1));
 	struct creds c = creds_enter(who);
-	_cleanup_close_ int fd = st_openat(fs->store, hidden, temp, O_RDWR | O_CREAT | O_EXCL, mode & 07777);
+	_cleanup_close_ int fd =
+		st_openat(fs->store, hidden, temp, O_RDWR | O_CREAT | O_EXCL, mode & 07777);
 	creds_leave(c);
 	if (fd < 0)
 		return fd;

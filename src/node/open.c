@@ -6,24 +6,30 @@
 
 #define COPY_CHUNK (1u << 20)
 
+enum pin { PIN_READ, PIN_CHANGE, PIN_DIRECT };
+
 /* Pins n's blob for one call. The node lock is held only for the moment of pinning. */
-static int pin(struct fs *fs, struct node *n, bool writable, struct blob **ret)
+static int pin(struct fs *fs, struct node *n, enum pin how, struct blob **ret)
 {
+	bool writable = how != PIN_READ;
 	if (!S_ISREG(n->mode))
 		return S_ISDIR(n->mode) ? -EISDIR : -EINVAL;
 	if (writable && store_read_only(fs->store))
 		return -EROFS;
 	pthread_mutex_lock(&n->lock);
 	int r = file_blob(fs, n, writable, ret);
-	if (r == 0 && writable)
-		fs_mark_written(fs, n);
+	if (r == 0 && writable) {
+		r = file_changes(fs, n, how == PIN_DIRECT);
+		if (r < 0)
+			file_unpin(fs, n);
+	}
 	pthread_mutex_unlock(&n->lock);
 	return r;
 }
 
 /*
- * What the kernel does for a local file system when an unprivileged process writes: set-user-id goes, and set-group-id where
- * the group may execute.
+ * What the kernel does for a local file system when an unprivileged process writes: set-user-id
+ * goes, and set-group-id where the group may execute.
  */
 static int kill_privileges(struct fs *fs, int fd)
 {
@@ -43,7 +49,6 @@ static int empty(struct fs *fs, struct node *n, bool kill_priv)
 	int r = file_reset(fs, n);
 	if (r == 0) {
 		n->settled = true;
-		fs_mark_written(fs, n);
 		if (kill_priv)
 			r = kill_privileges(fs, blob_fd(n->file->blob));
 	}
@@ -63,7 +68,7 @@ int fs_truncate(struct fs *fs, struct node *n, uint64_t size, bool kill_priv)
 		return fs_errno(r);
 	}
 	struct blob *b;
-	int r = pin(fs, n, true, &b);
+	int r = pin(fs, n, PIN_CHANGE, &b);
 	if (r < 0)
 		return fs_errno(r);
 	r = blob_truncate(b, size);
@@ -86,7 +91,9 @@ int fs_open_file(struct fs *fs, struct node *n, int flags, bool kill_priv)
 	if (r == 0)
 		r = file_blob(fs, n, writable, &b);
 	if (r == 0) {
-		file_unpin(fs, n);
+		/* A dead one could not be reopened: it stays pinned while it is open. */
+		if (!n->dead)
+			file_unpin(fs, n);
 		n->file->opens++;
 		n->file->writers += writable;
 	}
@@ -99,7 +106,9 @@ void fs_release_file(struct fs *fs, struct node *n, int flags)
 	pthread_mutex_lock(&n->lock);
 	struct filestate *f = n->file;
 	f->opens--;
-	if ((flags & O_ACCMODE) != O_RDONLY && --f->writers == 0 && !n->hidden) {
+	if (n->dead)
+		file_unpin(fs, n);
+	if ((flags & O_ACCMODE) != O_RDONLY && --f->writers == 0 && !n->hidden && !n->dead) {
 		int r = file_finish(fs, n);
 		if (r < 0 && f->error == 0)
 			f->error = r;
@@ -112,7 +121,7 @@ void fs_release_file(struct fs *fs, struct node *n, int flags)
 ssize_t fs_read(struct fs *fs, struct node *n, void *buf, size_t len, uint64_t offset)
 {
 	struct blob *b;
-	int r = pin(fs, n, false, &b);
+	int r = pin(fs, n, PIN_READ, &b);
 	if (r < 0)
 		return fs_errno(r);
 	ssize_t done = blob_read(b, buf, len, offset);
@@ -120,21 +129,22 @@ ssize_t fs_read(struct fs *fs, struct node *n, void *buf, size_t len, uint64_t o
 	return done < 0 ? fs_errno((int)done) : done;
 }
 
-int fs_write(struct fs *fs, struct node *n, const void *buf, size_t len, uint64_t offset, bool sync, bool kill_priv)
+int fs_write(
+	struct fs *fs, struct node *n, const void *buf, size_t len, uint64_t offset, unsigned flags)
 {
 	if (len > SIZE_MAX_PLAIN || offset > SIZE_MAX_PLAIN - len)
 		return -EFBIG;
 	struct blob *b;
-	int r = pin(fs, n, true, &b);
+	int r = pin(fs, n, flags & FS_WRITE_CACHED ? PIN_CHANGE : PIN_DIRECT, &b);
 	if (r < 0)
 		return fs_errno(r);
 	r = blob_write(b, buf, len, offset);
-	if (r == 0 && kill_priv)
+	if (r == 0 && (flags & FS_WRITE_KILL_PRIV))
 		r = kill_privileges(fs, blob_fd(b));
-	if (r == 0 && sync)
+	if (r == 0 && (flags & FS_WRITE_SYNC))
 		r = blob_sync(b, true);
 	file_unpin(fs, n);
-	if (r == 0 && sync)
+	if (r == 0 && (flags & FS_WRITE_SYNC))
 		r = sync_ancestors(fs, n);
 	return fs_errno(r);
 }
@@ -142,13 +152,16 @@ int fs_write(struct fs *fs, struct node *n, const void *buf, size_t len, uint64_
 int fs_fsync(struct fs *fs, struct node *n, bool data_only)
 {
 	struct blob *b;
-	int r = pin(fs, n, false, &b);
+	int r = pin(fs, n, PIN_READ, &b);
 	if (r < 0)
 		return fs_errno(r);
-	r = store_read_only(fs->store) ? 0 : blob_sync(b, data_only);
 	pthread_mutex_lock(&n->lock);
 	int earlier = file_take_error(n);
+	if (!store_read_only(fs->store))
+		r = file_restore_mtime(fs, n);
 	pthread_mutex_unlock(&n->lock);
+	if (r == 0 && !store_read_only(fs->store))
+		r = blob_sync(b, data_only);
 	file_unpin(fs, n);
 	if (r == 0)
 		r = earlier;
@@ -168,7 +181,7 @@ int fs_fallocate(struct fs *fs, struct node *n, int mode, uint64_t offset, uint6
 	if (kind != 0 && kind != FALLOC_FL_ZERO_RANGE && !(kind == FALLOC_FL_PUNCH_HOLE && keep))
 		return -EOPNOTSUPP;
 	struct blob *b;
-	int r = pin(fs, n, true, &b);
+	int r = pin(fs, n, PIN_CHANGE, &b);
 	if (r < 0)
 		return fs_errno(r);
 	if (kind == FALLOC_FL_PUNCH_HOLE)
@@ -186,7 +199,7 @@ int64_t fs_lseek(struct fs *fs, struct node *n, uint64_t offset, int whence)
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return -EINVAL;
 	struct blob *b;
-	int r = pin(fs, n, false, &b);
+	int r = pin(fs, n, PIN_READ, &b);
 	if (r < 0)
 		return fs_errno(r);
 	int64_t pos = blob_seek(b, offset, whence);
@@ -203,7 +216,8 @@ bool fs_has_writers(struct fs *fs, struct node *n)
 	return has;
 }
 
-ssize_t fs_copy_range(struct fs *fs, struct node *in, uint64_t in_off, struct node *out, uint64_t out_off, size_t len)
+ssize_t fs_copy_range(struct fs *fs, struct node *in, uint64_t in_off, struct node *out,
+	uint64_t out_off, size_t len)
 {
 	if (in == out && in_off < out_off + len && out_off < in_off + len)
 		return -EINVAL;
@@ -215,7 +229,7 @@ ssize_t fs_copy_range(struct fs *fs, struct node *in, uint64_t in_off, struct no
 		size_t want = len - done < COPY_CHUNK ? len - done : COPY_CHUNK;
 		ssize_t r = fs_read(fs, in, buf, want, in_off + done);
 		if (r > 0) {
-			int w = fs_write(fs, out, buf, (size_t)r, out_off + done, false, false);
+			int w = fs_write(fs, out, buf, (size_t)r, out_off + done, FS_WRITE_CACHED);
 			if (w < 0)
 				r = w;
 		}

@@ -7,8 +7,9 @@
 #define DEPTH_SHOWN 32
 
 /*
- * Collects the chain of entries up to the root. The parents' identities are read without their locks being taken
- * (this runs inside reads and writes that hold some): an identity never changes once has_id is set.
+ * Collects the chain of entries up to the root. The parents' identities are read without their
+ * locks being taken (this runs inside reads and writes that hold some): an identity never changes
+ * once has_id is set.
  */
 struct step {
 	char entry[NAME_ENTRY_MAX + 1];
@@ -57,9 +58,11 @@ char *node_path(struct fs *fs, struct node *n, char *buf, size_t size)
 		ssize_t len = -EBADMSG;
 		/* Long names would need the disk: their entry must do. */
 		if (steps[i].has_id && !name_is_long(steps[i].entry))
-			len = name_decrypt(fs->keys, &steps[i].id, steps[i].entry, strlen(steps[i].entry), name);
+			len = name_decrypt(fs->keys, &steps[i].id, steps[i].entry,
+				strlen(steps[i].entry), name);
 		append(buf, size, "/");
-		append(buf, size, len > 0 ? log_quote(quoted, sizeof(quoted), name) : steps[i].entry);
+		append(buf, size,
+			len > 0 ? log_quote(quoted, sizeof(quoted), name) : steps[i].entry);
 	}
 	free(steps);
 	return buf;

@@ -36,14 +36,42 @@ void dir_note_own(struct fs *fs, struct node *n)
 	pthread_mutex_unlock(&n->lock);
 }
 
+int dir_open_up(struct fs *fs, int fd, mode_t *ret_mode)
+{
+	struct stat st;
+	int r = st_fstat(fs->store, fd, &st);
+	if (r == 0)
+		r = st_fchmod(fs->store, fd, (st.st_mode & 07777) | 0700);
+	if (r == 0)
+		*ret_mode = st.st_mode & 07777;
+	return r;
+}
+
+static int read_id(struct fs *fs, struct dirstate *d)
+{
+	int r = dirid_read(fs->store, fs->keys, d->fd, &d->id);
+	if (r != -EACCES)
+		return r;
+	/* An owner without privilege and without x on his directory may still list it: that needs
+	 * the identity. */
+	mode_t mode;
+	r = dir_open_up(fs, d->fd, &mode);
+	if (r < 0)
+		return -EACCES;
+	r = dirid_read(fs->store, fs->keys, d->fd, &d->id);
+	st_fchmod(fs->store, d->fd, mode);
+	return r;
+}
+
 /*
- * Loads a directory's identity. One without identity and without entries was cut off by a crash between mkdir and
- * its first object: it gets a new one. With entries it is damage: their names are lost.
+ * Loads a directory's identity. One without identity and without entries was cut off by a crash
+ * between mkdir and its first object: it gets a new one. With entries it is damage: their names are
+ * lost.
  */
 static int load_id(struct fs *fs, struct node *n)
 {
 	struct dirstate *d = n->dir;
-	int r = dirid_read(fs->store, fs->keys, d->fd, &d->id);
+	int r = read_id(fs, d);
 	if (r == -ENOENT) {
 		r = dir_is_empty(fs->store, d->fd);
 		if (r == 1 && !store_read_only(fs->store)) {
@@ -151,35 +179,4 @@ void place_put(struct fs *fs, struct place *p)
 {
 	dir_put(fs, &p->dir);
 	p->fd = -1;
-}
-
-static int own_dir(struct fs *fs, int *slot, const char *name, bool create)
-{
-	pthread_mutex_lock(&fs->own_dirs);
-	int r = 0;
-	if (*slot < 0) {
-		if (create) {
-			r = st_mkdirat(fs->store, fs->data_fd, name, 0700);
-			if (r == -EEXIST)
-				r = 0;
-		}
-		if (r == 0)
-			r = st_openat(fs->store, fs->data_fd, name, O_RDONLY | O_DIRECTORY, 0);
-		if (r >= 0)
-			*slot = r;
-	}
-	if (r >= 0)
-		r = *slot;
-	pthread_mutex_unlock(&fs->own_dirs);
-	return r;
-}
-
-int own_hidden_fd(struct fs *fs)
-{
-	return own_dir(fs, &fs->hidden_fd, HIDDEN_DIR, true);
-}
-
-int own_targets_fd(struct fs *fs, bool create)
-{
-	return own_dir(fs, &fs->targets_fd, TARGETS_DIR, create);
 }

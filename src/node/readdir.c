@@ -7,18 +7,18 @@
 #define DENTS_SIZE 32768
 
 /*
- * One opendir. It has its own descriptor (a position is state of a descriptor), in the cache like all others: when
- * that was closed it is opened again and put where it was.
+ * One opendir. It has its own descriptor (a position is state of a descriptor), in the cache like
+ * all others: when that was closed it is opened again and put where it was.
  */
 struct dirhandle {
 	struct fs *fs;
 	struct node *node; /* the caller's open keeps it alive */
 	pthread_mutex_t lock;
 	struct fdslot slot;
-	int fd;		  /* lock; -1: evicted, or not opened yet */
-	char *buf;	  /* lock; entries read ahead, or NULL */
-	size_t len, pos;  /* lock */
-	off_t next;	  /* lock; offset of the entry at pos */
+	int fd;            /* lock; -1: evicted, or not opened yet */
+	char *buf;         /* lock; entries read ahead, or NULL */
+	size_t len, pos;   /* lock */
+	off_t next;        /* lock; offset of the entry at pos */
 	off_t disk_offset; /* lock; where the descriptor stands, behind all of buf */
 };
 
@@ -131,7 +131,8 @@ static int current_entry(struct dirhandle *h, struct dirent64 **ret)
 }
 
 /* Hands one entry to fill. 1: taken or left out, 0: no room. */
-static int give(struct dirhandle *h, struct dirref *d, const struct dirent64 *e, bool plus, const struct dir_fill *f)
+static int give(struct dirhandle *h, struct dirref *d, const struct dirent64 *e, bool plus,
+	const struct dir_fill *f)
 {
 	struct fs *fs = h->fs;
 	struct stat st = {.st_ino = e->d_ino, .st_mode = DTTOIF(e->d_type)};
@@ -142,7 +143,8 @@ static int give(struct dirhandle *h, struct dirref *d, const struct dirent64 *e,
 	} else {
 		if (name_is_ours(e->d_name))
 			return 1;
-		ssize_t len = name_decrypt_entry(fs->store, fs->keys, d->fd, &d->id, e->d_name, name);
+		ssize_t len =
+			name_decrypt_entry(fs->store, fs->keys, d->fd, &d->id, e->d_name, name);
 		if (len < 0) {
 			damage_name(fs, h->node, e->d_name);
 			return 1;
@@ -155,8 +157,11 @@ static int give(struct dirhandle *h, struct dirref *d, const struct dirent64 *e,
 		int r = st_fstatat(fs->store, d->fd, e->d_name, &st);
 		if (r == 0 && plus)
 			r = entry_node(fs, d, e->d_name, &st, &n);
-		if (r < 0)
-			return r == -ENOENT ? 1 : r;
+		if (r == -ENOENT)
+			return 1;
+		/* A directory may be listed without x; then its entries have names only. */
+		if (r < 0 && r != -EACCES)
+			return r;
 	}
 	if (f->fill(f->cookie, name, n, &st, e->d_off))
 		return 1;
@@ -164,7 +169,8 @@ static int give(struct dirhandle *h, struct dirref *d, const struct dirent64 *e,
 	return 0;
 }
 
-int fs_readdir(struct fs *fs, struct dirhandle *h, off_t offset, bool plus, const struct dir_fill *f)
+int fs_readdir(
+	struct fs *fs, struct dirhandle *h, off_t offset, bool plus, const struct dir_fill *f)
 {
 	struct dirref d;
 	int r = dir_get(fs, h->node, true, &d);

@@ -38,7 +38,8 @@ void hidden_closed(struct fs *fs, struct node *n)
 	if (alias_any(n) || st_fstatat(fs->store, fs->hidden_fd, entry, &st) < 0)
 		return;
 	if (st.st_nlink > 1) {
-		/* It has names elsewhere. If the kernel may know one that we do not, it stays reachable. */
+		/* It has names elsewhere. If the kernel may know one that we do not, it stays
+		 * reachable. */
 		if (!n->names_unknown)
 			unhide(fs, n);
 		return;
@@ -59,8 +60,8 @@ static bool has_other_name(struct node *n, struct node *parent, const char *entr
 }
 
 /* A far target's file is removed with the last name of its symlink. */
-static void note_far_target(struct fs *fs, const struct dirref *dir, const char *entry, const struct stat *st,
-	struct going *g)
+static void note_far_target(struct fs *fs, const struct dirref *dir, const char *entry,
+	const struct stat *st, struct going *g)
 {
 	char text[TARGET_TEXT_MAX + 1];
 	struct target_ref ref;
@@ -72,7 +73,8 @@ static void note_far_target(struct fs *fs, const struct dirref *dir, const char 
 }
 
 /* True if the node must stay reachable on disk although this name goes. */
-static bool must_hide(struct node *n, const struct dirref *dir, const char *entry, const struct stat *st)
+static bool must_hide(
+	struct node *n, const struct dirref *dir, const char *entry, const struct stat *st)
 {
 	if (!S_ISREG(n->mode) || n->hidden || has_other_name(n, dir->node, entry))
 		return false;
@@ -80,7 +82,7 @@ static bool must_hide(struct node *n, const struct dirref *dir, const char *entr
 	return open || (st->st_nlink > 1 && n->names_unknown);
 }
 
-static int strip_dir(struct fs *fs, struct node *n, struct going *g)
+static int strip_dir(struct fs *fs, struct node *n)
 {
 	if (n->dir->fd < 0)
 		return -ESTALE; /* the caller pinned it */
@@ -89,33 +91,44 @@ static int strip_dir(struct fs *fs, struct node *n, struct going *g)
 		return r;
 	if (r == 0)
 		return -ENOTEMPTY;
-	g->stripped = true;
 	__atomic_store_n(&n->dir->has_id, false, __ATOMIC_RELEASE);
-	return dir_strip(fs->store, n->dir->fd);
+	r = dir_strip(fs->store, n->dir->fd);
+	mode_t mode;
+	if (r == -EACCES && dir_open_up(fs, n->dir->fd, &mode) == 0) {
+		/* Its owner may remove it whatever its mode: we only have to empty it of our own
+		 * objects. */
+		r = dir_strip(fs->store, n->dir->fd);
+		st_fchmod(fs->store, n->dir->fd, mode);
+	}
+	return r;
 }
 
-int gone_prepare(struct fs *fs, struct node *n, const struct dirref *dir, const char *entry, const struct stat *st,
-	struct going *g)
+int gone_prepare(struct fs *fs, struct node *n, const struct dirref *dir, const char *entry,
+	const struct stat *st, bool keep_open, struct going *g)
 {
-	*g = (struct going){.node = n};
+	*g = (struct going){.node = n, .keep_open = keep_open};
 	note_far_target(fs, dir, entry, st, g);
 	if (!n)
 		return 0;
 	int r = 0;
 	if (S_ISDIR(st->st_mode)) {
-		r = strip_dir(fs, n, g);
+		r = strip_dir(fs, n);
 	} else if (must_hide(n, dir, entry, st)) {
 		char hidden[NAME_ENTRY_MAX + 1];
-		int fd = own_hidden_fd(fs);
 		hidden_name(n, hidden);
-		r = fd < 0 ? fd : st_linkat(fs->store, dir->fd, entry, fd, hidden);
+		r = st_linkat(fs->store, dir->fd, entry, fs->hidden_fd, hidden);
 		if (r == 0)
 			g->made_hidden = n->hidden = true;
 	}
 	/*
-	 * The inode number is free for others the moment the last link goes: the node leaves the table first.
-	 * A hidden node keeps its inode.
+	 * The inode number is free for others the moment the last link goes: the node leaves the
+	 * table first. A hidden node keeps its inode.
 	 */
+	if (r == 0 && keep_open && S_ISREG(st->st_mode)) {
+		struct blob *b;
+		if (file_blob(fs, n, false, &b) == 0)
+			file_unpin(fs, n);
+	}
 	if (r == 0 && !n->hidden && (S_ISDIR(st->st_mode) || st->st_nlink == 1)) {
 		table_remove(fs, n);
 		g->unlisted = true;
@@ -137,27 +150,25 @@ void gone_undo(struct fs *fs, struct going *g)
 	g->node = NULL;
 }
 
-void gone_commit(struct fs *fs, struct going *g, struct node *parent, const char *entry, const struct stat *st)
+void gone_commit(struct fs *fs, struct going *g, struct node *parent, const char *entry,
+	const struct stat *st)
 {
 	struct node *n = g->node;
-	if (g->far_target[0]) {
-		int fd = own_targets_fd(fs, false);
-		if (fd >= 0)
-			st_unlinkat(fs->store, fd, g->far_target, 0);
-	}
+	if (g->far_target[0])
+		st_unlinkat(fs->store, fs->targets_fd, g->far_target, 0);
 	if (!n)
 		return;
 	if (g->unlisted) {
 		die(fs, n, st);
-		if (S_ISREG(n->mode))
+		if (S_ISREG(n->mode) && !g->keep_open)
 			file_drop(fs, n);
 	}
 	alias_remove(fs, n, parent, entry);
 }
 
 /* Finds the name's inode and the node that knows it, if any. */
-static int find_name(struct fs *fs, struct node *dir, const char *name, struct dirref *d, struct encname *enc,
-	struct stat *st)
+static int find_name(struct fs *fs, struct node *dir, const char *name, struct dirref *d,
+	struct encname *enc, struct stat *st)
 {
 	if (store_read_only(fs->store))
 		return -EROFS;
@@ -188,7 +199,7 @@ int fs_unlink(struct fs *fs, struct node *dir, const char *name)
 	struct node *n = table_find(fs, st.st_ino);
 	if (n)
 		pthread_mutex_lock(&n->lock);
-	r = gone_prepare(fs, n, &d, enc.entry, &st, &g);
+	r = gone_prepare(fs, n, &d, enc.entry, &st, false, &g);
 	if (r == 0) {
 		r = st_unlinkat(fs->store, d.fd, enc.entry, 0);
 		if (r < 0)
@@ -221,7 +232,7 @@ int fs_rmdir(struct fs *fs, struct node *dir, const char *name)
 		r = dir_get(fs, n, false, &self);
 	if (r == 0) {
 		pthread_mutex_lock(&n->lock);
-		r = gone_prepare(fs, n, &d, enc.entry, &st, &g);
+		r = gone_prepare(fs, n, &d, enc.entry, &st, false, &g);
 		if (r == 0) {
 			r = st_unlinkat(fs->store, d.fd, enc.entry, AT_REMOVEDIR);
 			if (r < 0)
@@ -243,12 +254,7 @@ int fs_rmdir(struct fs *fs, struct node *dir, const char *name)
 int sweep_hidden(struct fs *fs)
 {
 	char buf[8192] __attribute__((aligned(8)));
-	int r = st_openat(fs->store, fs->data_fd, HIDDEN_DIR, O_RDONLY | O_DIRECTORY, 0);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	_cleanup_close_ int fd = r;
+	int fd = fs->hidden_fd;
 	unsigned swept = 0;
 	ssize_t len;
 	while ((len = st_getdents(fs->store, fd, buf, sizeof(buf))) > 0) {
@@ -260,6 +266,7 @@ int sweep_hidden(struct fs *fs)
 		}
 	}
 	if (swept > 0)
-		log_info("removed %u files that were unlinked but open when the last session ended", swept);
+		log_info("removed %u files that were unlinked but open when the last session ended",
+			swept);
 	return len < 0 ? (int)len : 0;
 }

@@ -54,10 +54,13 @@ static void unlock_two(struct node *a, struct node *b)
 
 static int call_rename(struct fs *fs, struct end *from, struct end *to, unsigned flags)
 {
-	int r = st_renameat2(fs->store, from->d.fd, from->enc.entry, to->d.fd, to->enc.entry, flags);
-	/* Where the backing store lacks the flag, the kernel's own check (it knows every name) is enough. */
+	int r = st_renameat2(
+		fs->store, from->d.fd, from->enc.entry, to->d.fd, to->enc.entry, flags);
+	/* Where the backing store lacks the flag, the kernel's own check (it knows every name) is
+	 * enough. */
 	if (r == -EINVAL && flags == RENAME_NOREPLACE && !to->n)
-		r = st_renameat2(fs->store, from->d.fd, from->enc.entry, to->d.fd, to->enc.entry, 0);
+		r = st_renameat2(
+			fs->store, from->d.fd, from->enc.entry, to->d.fd, to->enc.entry, 0);
 	return r;
 }
 
@@ -70,7 +73,8 @@ static int exchange(struct fs *fs, struct end *from, struct end *to)
 	if (r == 0)
 		r = call_rename(fs, from, to, RENAME_EXCHANGE);
 	bool done = r == 0;
-	alias_remove(fs, from->n, done ? from->dir : to->dir, done ? from->enc.entry : to->enc.entry);
+	alias_remove(
+		fs, from->n, done ? from->dir : to->dir, done ? from->enc.entry : to->enc.entry);
 	alias_remove(fs, to->n, done ? to->dir : from->dir, done ? to->enc.entry : from->enc.entry);
 	unlock_two(from->n, to->n);
 	return r;
@@ -82,7 +86,7 @@ static int move(struct fs *fs, struct end *from, struct end *to, unsigned flags)
 	lock_two(from->n, to->n);
 	int r = alias_add(fs, from->n, to->dir, to->enc.entry);
 	if (r == 0 && to->n)
-		r = gone_prepare(fs, to->n, &to->d, to->enc.entry, &to->st, &g);
+		r = gone_prepare(fs, to->n, &to->d, to->enc.entry, &to->st, true, &g);
 	if (r == 0) {
 		r = call_rename(fs, from, to, flags);
 		if (r < 0)
@@ -145,7 +149,8 @@ static int rename_ends(struct fs *fs, struct end *from, struct end *to, unsigned
 	return r;
 }
 
-int fs_rename(struct fs *fs, struct node *olddir, const char *old, struct node *newdir, const char *new, unsigned flags)
+int fs_rename(struct fs *fs, struct node *olddir, const char *old, struct node *newdir,
+	const char *new, unsigned flags)
 {
 	if (flags != 0 && flags != RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
 		return -EINVAL;

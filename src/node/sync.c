@@ -2,8 +2,9 @@
 #include "node/node.h"
 
 /*
- * btrfs logs a file's fsync with its new ancestors, but not the symlinks beside them: each ancestor in which we made an object
- * of our own since its last sync is synced by itself. Elsewhere the journal's order already promises it.
+ * btrfs logs a file's fsync with its new ancestors, but not the symlinks beside them: each ancestor
+ * in which we made an object of our own since its last sync is synced by itself. Elsewhere the
+ * journal's order already promises it.
  */
 static int sync_own(struct fs *fs, struct node *dir)
 {

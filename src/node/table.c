@@ -275,7 +275,8 @@ static void release_state(struct fs *fs, struct node *n)
 	pthread_mutex_destroy(&n->lock);
 }
 
-/* Frees a node that nobody can reach any more; its first parent, whose reference passes to the caller, or NULL. */
+/* Frees a node that nobody can reach any more; its first parent, whose reference passes to the
+ * caller, or NULL. */
 static struct node *node_free(struct fs *fs, struct node *n)
 {
 	struct node *parent = n->name.parent;

@@ -150,11 +150,11 @@ void traits_warn(const struct store_traits *t, char *warn, size_t size)
 	if (t->physical_block > 0 && t->physical_block < STORE_BLOCK &&
 		t->atomic_write < STORE_BLOCK)
 		store_warn(warn, size,
-			"the disk says that it writes blocks of %u bytes: a power cut in the "
-			"middle of "
-			"a %u-byte record could damage it (most disks with a cache that survives "
+			"the disk says that it writes blocks of %u bytes: a power cut could leave "
+			"a "
+			"record of %u bytes half written, and lost (disks whose cache survives "
 			"power "
-			"cuts do not)",
+			"cuts prevent that)",
 			t->physical_block, STORE_BLOCK);
 	if (!t->aligned)
 		store_warn(warn, size,

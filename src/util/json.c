@@ -11,7 +11,7 @@
 
 struct json_out {
 	json_t *stack[DEPTH_MAX]; /* [0] is owned; the others are borrowed from it */
-	unsigned depth;		  /* index of the innermost open one */
+	unsigned depth;           /* index of the innermost open one */
 	bool failed;
 };
 
@@ -88,7 +88,7 @@ void json_out_time(struct json_out *j, const char *key, long long value)
 	struct tm tm;
 	time_t t = (time_t)value;
 	bool known = value > 0 && gmtime_r(&t, &tm) &&
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
+		     strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
 	json_out_text(j, key, known ? text : NULL);
 }
 

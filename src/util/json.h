@@ -3,9 +3,9 @@
 #define COFFER_UTIL_JSON_H
 
 /*
- * Building a JSON document for --json. Failures are remembered, so that callers check once, in json_out_print. Keys keep
- * their order. Inside an array the key is NULL. Text that is not UTF-8 (a path) is written with its bytes >= 0x80
- * escaped as "\xHH" in the text.
+ * Building a JSON document for --json. Failures are remembered, so that callers check once, in
+ * json_out_print. Keys keep their order. Inside an array the key is NULL. Text that is not UTF-8 (a
+ * path) is written with its bytes >= 0x80 escaped as "\xHH" in the text.
  */
 #include <stdbool.h>
 #include <stdio.h>

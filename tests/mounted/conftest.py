@@ -47,6 +47,8 @@ def pytest_configure(config):
         if not os.access(program, os.X_OK):
             raise pytest.UsageError("set COFFER to the path of the built program")
         harness.COFFER = os.path.abspath(program)
+    if os.path.exists("/dev/fuse") and os.stat("/dev/fuse").st_mode & 0o666 != 0o666:
+        os.chmod("/dev/fuse", 0o666)  # as udev sets it; containers often lack it
     os.umask(0o022)
 
 
@@ -55,7 +57,7 @@ def skip_reason(config, item):
     if item.get_closest_marker("long") and not config.getoption("long"):
         return "long: needs --long"
     if config.getoption("control"):
-        if "d" not in item.fixturenames or item.get_closest_marker("no_control"):
+        if not {"d", "place"} & set(item.fixturenames) or item.get_closest_marker("no_control"):
             return "not for a plain directory"
     elif not os.path.exists("/dev/fuse"):
         return "no /dev/fuse"
@@ -119,7 +121,7 @@ def pytest_sessionfinish(session):
 def work(request):
     """A directory for everything, open to all users; kept if a test failed."""
     parent = request.config.getoption("workdir") or tempfile.gettempdir()
-    path = tempfile.mkdtemp(prefix="coffer-test-", dir=parent)
+    path = tempfile.mkdtemp(prefix="coffer-mounted-", dir=parent)
     os.chmod(path, 0o755)
     harness.REPORTS = os.path.join(path, "reports")
     os.mkdir(harness.REPORTS)
@@ -173,6 +175,32 @@ def mount(repo, tmp):
     m.finish()
 
 
+class PlainDirectory:
+    """Stands for a Mount in a control run."""
+
+    def __init__(self, path):
+        self.point = str(path)
+
+    def remount(self):
+        pass
+
+    def forget(self):
+        pass
+
+
+@pytest.fixture
+def place(request):
+    """A mount of this test alone, or a plain directory in a control run."""
+    control = request.config.getoption("control")
+    if control:
+        path = tempfile.mkdtemp(prefix="place-", dir=control)
+        os.chmod(path, 0o755)
+        yield PlainDirectory(path)
+        shutil.rmtree(path)
+    else:
+        yield request.getfixturevalue("mount")
+
+
 class Area:
     """The mounts that the tests of one module share, or plain directories for the control."""
 
@@ -190,7 +218,7 @@ class Area:
             uid = system.USER if kind == "own" else 0
             home = self.path / kind
             home.mkdir()
-            os.chown(home, uid, uid + 1 if uid else 0)
+            os.chown(home, uid, harness.group_of(uid))
             repo = harness.Repo(home / "repo", uid=uid).init()
             options = "" if uid else "allow_other,suid,dev"
             m = harness.Mount(repo, home / "mnt", options=options)
@@ -206,7 +234,7 @@ class Area:
             ret.update(tree.snapshot(m.point, inodes=True))
 
         if m.uid:
-            with system.acting_as(m.uid, m.uid + 1):
+            with system.acting_as(m.uid, harness.group_of(m.uid)):
                 make_readable(m.point)
                 take()
         else:

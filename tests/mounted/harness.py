@@ -24,11 +24,10 @@ PASSWORD = b"correct horse battery staple"
 # Generous: a sanitizer build on a busy machine needs seconds for one password.
 PATIENCE = 120
 
-# What a healthy daemon may say besides "info:" lines. The second line depends on the test machine's
-# disk, not on coffer.
+# What a healthy daemon may say. The second line depends on the test machine's disk, not on coffer.
 LOG_ALLOWED = (
     r"^info: ",
-    r"^warning: .*(physical block|sector|atomic|alignment|align)",
+    r"^(coffer: )?warning: the disk says that it writes blocks of \d+ bytes",
 )
 
 
@@ -44,21 +43,29 @@ def wait_for(condition, what, patience=PATIENCE):
 
 
 def mounts():
-    """{mount point: (file system type, source)}, the topmost mount where several are stacked."""
+    """{mount point: (mount's number, file system type, source)}, the topmost one where several are stacked."""
     ret = {}
     with open("/proc/self/mountinfo", "rb") as table:
         for line in table:
             left, right = line.split(b" - ", 1)
-            point = re.sub(
-                rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), left.split(b" ")[4]
-            )
-            kind, source = right.split(b" ")[:2]
-            ret[os.fsdecode(point)] = (kind.decode(), os.fsdecode(source))
+            point, kind, source = left.split(b" ")[4], *right.split(b" ")[:2]
+            number = int(left.split(b" ")[0])
+            ret[plain(point)] = (number, plain(kind), plain(source))
     return ret
 
 
+def plain(field):
+    """A field of the kernel's table without its octal escapes."""
+    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), field))
+
+
+def mounted_at(path):
+    """The entry of mounts(), or None. Works for a dead mount, too."""
+    return mounts().get(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)))
+
+
 def is_mounted(path):
-    return os.path.realpath(path) in mounts()
+    return mounted_at(os.fspath(path)) is not None
 
 
 def environment(uid=0):
@@ -72,11 +79,16 @@ def environment(uid=0):
     return env
 
 
+def group_of(uid):
+    """The group of root, or of the tests' ordinary user."""
+    return system.GROUP if uid else 0
+
+
 def identity(uid):
     """Popen arguments that start a process as an ordinary user."""
     if uid == 0:
         return {}
-    return {"user": uid, "group": uid + 1, "extra_groups": []}
+    return {"user": uid, "group": group_of(uid), "extra_groups": []}
 
 
 def coffer(*args, uid=0, patience=PATIENCE, **more):
@@ -120,7 +132,7 @@ class Repo:
         with open(self.password_file, "wb") as file:
             file.write(password + b"\n")
         os.chmod(self.password_file, 0o600)
-        os.chown(self.password_file, uid, uid + 1 if uid else 0)
+        os.chown(self.password_file, uid, group_of(uid))
         self.data = os.path.join(self.path, "data")
 
     def init(self, *args):
@@ -133,7 +145,8 @@ class Repo:
     def assert_tidy(self):
         """No temporary or orphaned object: only what the format names, each with its counterpart."""
         top = set(os.listdir(self.path))
-        assert top <= {"coffer.ini", "coffer.ini.bak", "state", "trash", "data"}, top
+        known = {"coffer.ini", "coffer.ini.bak", "coffer.ini.replaced", "state", "trash", "data"}
+        assert top <= known, top
         stray = [
             os.path.join(where, name)
             for where, dirs, files in os.walk(os.path.join(self.path, "state"))
@@ -155,7 +168,7 @@ class Repo:
                 elif name.startswith(".l"):
                     if ".n" + name[2:] not in names:
                         stray.append(path + " (side link missing)")
-                elif ours and name != ".id" and not (where == self.data and name == ".targets"):
+                elif ours and name != ".id" and not (where == self.data and name in (".targets", ".unlinked")):
                     stray.append(path)
                 if stat.S_ISLNK(os.lstat(path).st_mode):
                     target = os.readlink(path)
@@ -197,9 +210,11 @@ class Mount:
         self.allowed += [re.compile(p) for p in patterns]
 
     def start(self):
-        os.makedirs(self.point, exist_ok=True)
-        if self.uid and not is_mounted(self.point):
-            os.chown(self.point, self.uid, self.uid + 1)
+        before = mounted_at(self.point)  # a dead one, if anything
+        if not before:
+            os.makedirs(self.point, exist_ok=True)
+        if self.uid and not before:
+            os.chown(self.point, self.uid, group_of(self.uid))
         command = [COFFER, "mount", "--foreground", "--password-file", self.repo.password_file]
         if self.options:
             command += ["-o", self.options]
@@ -224,12 +239,12 @@ class Mount:
         def ready():
             code = self.process.poll()
             assert code is None, f"mount ended with {code}:\n{self.log()}"
-            return is_mounted(self.point)
+            return mounted_at(self.point) not in (None, before)
 
         try:
             wait_for(ready, f"the mount at {self.point}")
             # The first operation is answered when the daemon serves.
-            with system.acting_as(self.uid, self.uid + 1 if self.uid else 0):
+            with system.acting_as(self.uid, group_of(self.uid)):
                 os.stat(self.point)
         except BaseException:
             self.abandon()
@@ -257,8 +272,13 @@ class Mount:
         return sorted(ret)
 
     def open_blobs(self):
-        """Descriptors of objects below data/, without data/ itself."""
-        return [path for path in self.descriptors() if path.startswith(self.repo.data + "/")]
+        """Descriptors of objects below data/, without those that are kept for the mount's life."""
+        kept = (self.repo.data, self.repo.data + "/.unlinked", self.repo.data + "/.targets")
+        return [
+            path
+            for path in self.descriptors()
+            if path.startswith(self.repo.data + "/") and path not in kept
+        ]
 
     def resident(self):
         """Resident memory of the daemon in bytes."""

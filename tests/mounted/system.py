@@ -6,9 +6,10 @@ import ctypes
 import os
 import struct
 
-# An ordinary user without an entry in any password file: tests must not depend on accounts.
-USER = 54321
-GROUP = 54322
+# An ordinary user. fusermount3 wants a name for him, so it is one that every Debian has.
+USER = 34  # backup
+GROUP = 34
+# A user and a group that nothing knows.
 OTHER_USER = 54323
 OTHER_GROUP = 54324
 

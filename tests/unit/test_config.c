@@ -85,7 +85,8 @@ static void refuses(const char *text, size_t len, enum exit_code code, const cha
 	assert_true(config_parse(text, len, &c, &err) < 0);
 	assert_null(c);
 	if (err.code != code || !strstr(err.text, what))
-		fail_msg("code %d, \"%s\" instead of code %d, \"%s\"", err.code, err.text, code, what);
+		fail_msg("code %d, \"%s\" instead of code %d, \"%s\"", err.code, err.text, code,
+			what);
 }
 
 static int unlock(struct config *c, const char *password, int slot, struct secrets *ret,
@@ -104,7 +105,8 @@ static void unlock_fails(struct config *c, const char *password, int slot, enum 
 	assert_false(s->has_seed);
 }
 
-/* The text with the first occurrence of `old` replaced, and the checksum made right again (hmac is not). */
+/* The text with the first occurrence of `old` replaced, and the checksum made right again (hmac is
+ * not). */
 static char *edit(const struct sample *s, const char *old, const char *new, size_t *ret_len)
 {
 	const char *at = strstr(s->text, old);
@@ -244,8 +246,8 @@ static void test_set_password(void **state)
 static void test_labels(void **state)
 {
 	(void)state;
-	static const char *const good[] = {"", "x", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x92",
-		"%3B;%25 ; [x] # = :", "a  b"};
+	static const char *const good[] = {
+		"", "x", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x92", "%3B;%25 ; [x] # = :", "a  b"};
 	static const char *const bad[] = {" x", "x ", "a\tb", "a\nb", "\x7f", "\xc2\x85", "\xff",
 		"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xc3",
 		"12345678901234567890123456789012345678901234567890123456789012345"};
@@ -292,7 +294,8 @@ static void test_every_byte_changed(void **state)
 	}
 }
 
-/* The same, by somebody who repairs the checksum: refused when parsed, or not authentic, or no slot opens. */
+/* The same, by somebody who repairs the checksum: refused when parsed, or not authentic, or no slot
+ * opens. */
 static void test_every_byte_edited(void **state)
 {
 	const struct sample *s = *state;
@@ -307,8 +310,7 @@ static void test_every_byte_edited(void **state)
 		struct config *c = NULL;
 		struct err err = ERR_INIT;
 		if (config_parse(text, len, &c, &err) < 0) {
-			assert_true(
-				err.code == EXIT_REPO_DAMAGED || err.code == EXIT_REPO_VERSION);
+			assert_true(err.code == EXIT_REPO_DAMAGED || err.code == EXIT_REPO_VERSION);
 			continue;
 		}
 		_cleanup_secret_ struct secrets *got = secret_alloc(sizeof(*got));
@@ -367,8 +369,8 @@ static void test_bad_values(void **state)
 	const struct sample *s = *state;
 	refuses_edit(s, "generation = 1", "generation = 0", EXIT_REPO_DAMAGED, "out of bounds");
 	refuses_edit(s, "generation = 1", "generation = -1", EXIT_REPO_DAMAGED, "not a number");
-	refuses_edit(s, "generation = 1", "generation = 4294967296", EXIT_REPO_DAMAGED,
-		"out of bounds");
+	refuses_edit(
+		s, "generation = 1", "generation = 4294967296", EXIT_REPO_DAMAGED, "out of bounds");
 	refuses_edit(s, "uuid = ", "uuid = x", EXIT_REPO_DAMAGED, "UUID");
 	refuses_edit(s, "created = ", "created = +", EXIT_REPO_DAMAGED, "not a time");
 	refuses_edit(s, "Z\n", "\n", EXIT_REPO_DAMAGED, "not a time");
@@ -384,8 +386,8 @@ static void test_bad_values(void **state)
 static void test_kdf_bounds(void **state)
 {
 	const struct sample *s = *state;
-	static const char *const n[] = {"0", "1", "512", "1023", "1025", "8388608", "4194305",
-		"9223372036854775807"};
+	static const char *const n[] = {
+		"0", "1", "512", "1023", "1025", "8388608", "4194305", "9223372036854775807"};
 	for (size_t i = 0; i < sizeof(n) / sizeof(*n); i++) {
 		char line[64];
 		(void)snprintf(line, sizeof(line), "\nn = %s\n", n[i]);
@@ -395,10 +397,12 @@ static void test_kdf_bounds(void **state)
 	refuses_edit(s, "\nr = 1\n", "\nr = 33\n", EXIT_REPO_DAMAGED, "out of bounds");
 	refuses_edit(s, "\np = 1\n", "\np = 0\n", EXIT_REPO_DAMAGED, "out of bounds");
 	refuses_edit(s, "\np = 1\n", "\np = 17\n", EXIT_REPO_DAMAGED, "out of bounds");
-	/* Each in its bounds, but more than 1 GiB together. */
+	/* Each in its bounds, but more than 1 GiB, or more than 4 GiB of work, together. */
+	refuses_edit(s, "\nn = 1024\nr = 1\np = 1\n", "\nn = 4194304\nr = 2\np = 5\n",
+		EXIT_REPO_DAMAGED, "out of bounds");
 	refuses_edit(s, "\nn = 1024\nr = 1\n", "\nn = 4194304\nr = 4\n", EXIT_REPO_DAMAGED,
 		"out of bounds");
-	const struct scrypt_params most = {.n = 1 << 22, .r = 2, .p = 16};
+	const struct scrypt_params most = {.n = 1 << 22, .r = 2, .p = 4};
 	const struct scrypt_params wide = {.n = 1 << 18, .r = 32, .p = 1};
 	assert_true(scrypt_params_valid(&most));
 	assert_true(scrypt_params_valid(&wide));
@@ -487,8 +491,7 @@ static void test_default_kdf(void **state)
 	struct sample *s = *state;
 	struct err err = ERR_INIT;
 	unsigned slot;
-	assert_int_equal(
-		config_add_password(s->config, s->secrets, "x", 1, NULL, &slot, &err), 0);
+	assert_int_equal(config_add_password(s->config, s->secrets, "x", 1, NULL, &slot, &err), 0);
 	struct slot_info info;
 	config_slot_info(s->config, 1, &info);
 	assert_string_equal(info.detail, "scrypt N=131072 r=8 p=1");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 
-/* The strict INI reader: what it accepts comes out unchanged, everything else is refused with its line. */
+/* The strict INI reader: what it accepts comes out unchanged, everything else is refused with its
+ * line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "blob/blob_impl.h"
+#include "util/secret.h"
+
+/* ---- the backing file's end ---- */
+
+static int set_length(struct blob *b, uint64_t length)
+{
+	int r = st_ftruncate(b->env->store, b->fd, (off_t)length);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->grow);
+	b->length = length;
+	pthread_mutex_unlock(&b->grow);
+	return 0;
+}
+
+int bl_cut(struct blob *b, uint64_t epoch)
+{
+	uint64_t before = b->length / RECORD_SIZE, records = bl_records(b), length;
+	uint8_t plain[CAP_RECORD];
+	int r = 0;
+
+	if (records == 0) {
+		length = 0;
+	} else {
+		uint32_t tail = bl_tail(b);
+
+		length = length_for(b->size);
+		if (b->last_disk != tail) {
+			r = bl_load(b, records - 1, plain, NULL);
+			if (r < 0)
+				return r;
+			if (records == 1)
+				r = bl_store_first(b, epoch, plain, tail, b->size,
+					b->sparse ? INNER_SPARSE : 0);
+			else
+				r = bl_store(b, epoch, records - 1, plain, tail);
+		}
+	}
+	/* Two steps: in one, old ciphertext could stay in what is now the tail. */
+	if (r == 0 && b->length > records * RECORD_SIZE && b->length != length)
+		r = set_length(b, records * RECORD_SIZE);
+	if (r == 0 && b->length != length)
+		r = set_length(b, length);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	if (before > records)
+		bl_clean_shrunk(b, before);
+	b->must_cut = false;
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}
+
+/* ---- gaps ---- */
+
+/* The first record inside the file that is short on the disk. lock not needed: WHOLE is held. */
+static const struct gap *next_short(const struct blob *b)
+{
+	for (size_t i = 0; i < b->gaps.n; i++)
+		if (b->gaps.v[i].len < record_capacity(b->gaps.v[i].rec))
+			return &b->gaps.v[i];
+	return NULL;
+}
+
+static bool any_missing(const struct blob *b)
+{
+	for (size_t i = 0; i < b->gaps.n; i++)
+		if (b->gaps.v[i].end > b->gaps.v[i].rec + 1)
+			return true;
+	return false;
+}
+
+int bl_close_gaps(struct blob *b, uint64_t epoch)
+{
+	uint8_t plain[CAP_RECORD];
+	const struct gap *g;
+	uint32_t flags;
+	int r;
+
+	if (any_missing(b)) {
+		pthread_mutex_lock(&b->lock);
+		b->sparse = true;
+		pthread_mutex_unlock(&b->lock);
+	}
+	flags = b->sparse ? INNER_SPARSE : 0;
+	while ((g = next_short(b))) {
+		uint64_t k = g->rec;
+
+		r = bl_load(b, k, plain, NULL);
+		if (r == 0 && k == 0)
+			r = bl_store_first(b, epoch, plain, CAP_RECORD0, b->size, flags);
+		else if (r == 0)
+			r = bl_store(b, epoch, k, plain, record_capacity(k));
+		if (r < 0)
+			return r;
+	}
+	if (b->first.flags != flags || b->first.unsure) {
+		r = bl_load(b, 0, plain, NULL);
+		if (r == 0)
+			r = bl_store_first(
+				b, epoch, plain, (uint32_t)bl_disk_len(b, 0), b->size, flags);
+		if (r < 0)
+			return r;
+	}
+	pthread_mutex_lock(&b->lock);
+	gaps_clear(&b->gaps);
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}
+
+/* ---- before a write ---- */
+
+static int new_key(struct blob *b)
+{
+	struct clear_header h = {.generation = keyring_current(b->env->keys)};
+	uint8_t file_key[KEY_LEN];
+	int r;
+
+	r = random_bytes(file_key, sizeof(file_key));
+	if (r == 0)
+		r = keyring_wrap_file_key(b->env->keys, h.generation, file_key, h.wrapped);
+	if (r == 0)
+		r = aead_new(file_key, &b->key);
+	wipe(file_key, sizeof(file_key));
+	if (r == 0)
+		clear_header_encode(&h, b->clear);
+	return r;
+}
+
+/* A file that begins behind record 0 gets one that holds nothing yet. */
+static int empty_first(struct blob *b, uint64_t epoch)
+{
+	static const uint8_t nothing[1];
+	int r = set_length(b, RECORD_SIZE);
+
+	if (r == 0)
+		r = bl_store_first(b, epoch, nothing, 0, 0, 0);
+	if (r < 0) {
+		pthread_mutex_lock(&b->lock);
+		b->must_cut = true;
+		pthread_mutex_unlock(&b->lock);
+	}
+	return r;
+}
+
+/* True if a write there may split a gap or make one, and there are many. */
+static bool too_many_gaps(const struct blob *b, uint64_t offset)
+{
+	return b->gaps.n >= GAPS_MAX &&
+	       (offset > b->size || gaps_len(&b->gaps, record_of(offset), 0) == GAP_MISSING);
+}
+
+/* True if an unsynced truncate dropped records that could come back behind what is appended now. */
+static bool has_ghosts(const struct blob *b, uint64_t end)
+{
+	return end > b->size && b->dropped > bl_records(b);
+}
+
+static bool needs_first(const struct blob *b, uint64_t offset)
+{
+	return !b->first.there && record_of(offset) > 0;
+}
+
+bool bl_unprepared(const struct blob *b, uint64_t offset, uint64_t end)
+{
+	return b->damaged || b->must_cut || !b->key || needs_first(b, offset) ||
+	       b->clean.overflow || too_many_gaps(b, offset) || has_ghosts(b, end);
+}
+
+int bl_prepare(struct blob *b, uint64_t offset, uint64_t end)
+{
+	uint64_t epoch;
+	int r = 0;
+
+	if (b->damaged)
+		return -EBADMSG;
+	epoch = bl_enter(b);
+	if (b->must_cut)
+		r = bl_cut(b, epoch);
+	if (r == 0 && !b->key)
+		r = new_key(b);
+	if (r == 0 && needs_first(b, offset))
+		r = empty_first(b, epoch);
+	if (r == 0 && too_many_gaps(b, offset))
+		r = bl_close_gaps(b, epoch);
+	bl_leave(b, epoch);
+	if (r == 0 && (b->clean.overflow || has_ghosts(b, end)))
+		r = bl_flush_whole(b);
+	return r;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "blob/blob_impl.h"
+
+/*
+ * Order on the disk when a file shrinks:
+ *   1. record 0 with the smaller size, durable: else a complete epoch could claim what is gone.
+ *      Not needed for one that was written in the epoch of this bracket: it becomes complete only
+ * with the changes that follow.
+ *   2. the record that becomes the last one, short: under the rules for a crash the file ends there
+ *   3. the length, in two steps (bl_cut)
+ * All locks: WHOLE.
+ */
+static int lower_claim(struct blob *b, uint64_t epoch, uint64_t size)
+{
+	uint32_t len = (uint32_t)bl_disk_len(b, 0), flags = b->sparse ? INNER_SPARSE : 0;
+	bool durable = b->first.epoch != epoch || b->first.unsure;
+	uint8_t plain[CAP_RECORD0];
+	int r;
+
+	if (b->first.size <= size && !b->first.unsure)
+		return 0;
+	r = bl_load(b, 0, plain, NULL);
+	/* Of a file that ends in it, record 0 is the one that gets short. */
+	if (size < len) {
+		len = (uint32_t)size;
+		memset(plain + len, 0, CAP_RECORD0 - len);
+	}
+	if (r == 0)
+		r = bl_store_first(b, epoch, plain, len, size, flags);
+	return r == 0 && durable ? bl_flush_whole(b) : r;
+}
+
+/* Gives record k, the one that is to be the last, exactly len bytes. */
+static int shorten_last(struct blob *b, uint64_t epoch, uint64_t k, uint32_t len, uint64_t size)
+{
+	int32_t had = bl_disk_len(b, k);
+	uint8_t plain[CAP_RECORD];
+	bool hole = false;
+	int r;
+
+	r = bl_load(b, k, plain, &hole);
+	if (r < 0 || (!hole && had == (int32_t)len))
+		return r;
+	memset(plain + len, 0, record_capacity(k) - len);
+	if (k == 0)
+		return bl_store_first(b, epoch, plain, len, size, b->sparse ? INNER_SPARSE : 0);
+	return bl_store(b, epoch, k, plain, len);
+}
+
+static int shrink(struct blob *b, uint64_t epoch, uint64_t size)
+{
+	uint64_t last = records_for(size) - 1;
+	uint32_t len = (uint32_t)(size - record_start(last));
+	int32_t had = bl_disk_len(b, last);
+	int r, cut;
+
+	r = lower_claim(b, epoch, size);
+	if (r == 0)
+		r = shorten_last(b, epoch, last, len, size);
+	/* If it got short on the disk in spite of an error, there is no way but onward. */
+	if (r < 0 && (had == (int32_t)len || bl_disk_len(b, last) != (int32_t)len))
+		return r;
+	pthread_mutex_lock(&b->lock);
+	gaps_cut(&b->gaps, last);
+	b->size = size;
+	b->last_disk = len;
+	b->must_cut = true;
+	bl_cache_drop(b, last + 1, UINT64_MAX);
+	pthread_mutex_unlock(&b->lock);
+	cut = bl_cut(b, epoch);
+	return r < 0 ? r : cut;
+}
+
+/* An empty file needs no record; its key ends, so nothing that comes back after a crash can be
+ * read. */
+static int empty(struct blob *b)
+{
+	int r;
+
+	if (b->length == 0 && !b->damaged)
+		return 0;
+	r = st_ftruncate(b->env->store, b->fd, 0);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	aead_free(b->key);
+	b->key = NULL;
+	b->length = 0;
+	b->damaged = false;
+	b->size = 0;
+	b->last_disk = 0;
+	b->sparse = false;
+	b->must_cut = false;
+	b->first = (struct first_record){.there = false};
+	b->writes = 0;
+	gaps_clear(&b->gaps);
+	bl_cache_drop(b, 0, UINT64_MAX);
+	bl_clean_shrunk(b, 0);
+	b->dropped = 0;
+	b->changes++;
+	b->reported_count = 0;
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}
+
+/* As if a zero were written at the new end: what lies before it is a gap. */
+static int extend(struct blob *b, uint64_t size)
+{
+	static const uint8_t zero[1];
+	int r;
+
+	r = bl_prepare(b, size - 1, size);
+	return r < 0 ? r : bl_write_step(b, zero, 1, size - 1);
+}
+
+int bl_set_size(struct blob *b, uint64_t size)
+{
+	uint64_t epoch;
+	int r = 0;
+
+	if (b->damaged)
+		return -EBADMSG;
+	if (size == b->size)
+		return 0;
+	if (size > b->size) {
+		r = extend(b, size);
+	} else {
+		epoch = bl_enter(b);
+		if (b->must_cut)
+			r = bl_cut(b, epoch);
+		if (r == 0)
+			r = shrink(b, epoch, size);
+		bl_leave(b, epoch);
+	}
+	/* What a failed write left behind the end; if it does not go now, the next write tries
+	 * again. */
+	if (r < 0 && b->must_cut) {
+		epoch = bl_enter(b);
+		(void)bl_cut(b, epoch);
+		bl_leave(b, epoch);
+	}
+	return r;
+}
+
+int blob_truncate(struct blob *b, uint64_t size)
+{
+	struct range all;
+	uint64_t epoch;
+	int r;
+
+	if (!b->writable)
+		return -EBADF;
+	if (size > SIZE_MAX_PLAIN)
+		return -EFBIG;
+	range_lock(&b->ranges, &all, WHOLE_FIRST, WHOLE_LAST, true);
+	if (size == 0) {
+		epoch = bl_enter(b);
+		r = empty(b);
+		bl_leave(b, epoch);
+	} else {
+		r = bl_set_size(b, size);
+	}
+	range_unlock(&b->ranges, &all);
+	return r;
+}
