@@ -186,11 +186,24 @@ static int open_first(struct blob *b, const uint8_t *rec, uint32_t *ret_len)
 		.size = inner.size,
 		.epoch = inner.epoch,
 		.writes = inner.writes + WRITES_AHEAD,
-		.flags = inner.flags};
+		.flags = inner.flags,
+		.largest = inner.size,
+		.oldest = inner.epoch};
 	b->sparse = inner.flags & INNER_SPARSE;
 	b->writes = inner.writes;
 	*ret_len = len;
 	return 0;
+}
+
+/*
+ * True if the length has room for a file of this size. One that tells of no bytes in the last
+ * record is the first step of shrinking: the record itself tells.
+ */
+static bool has_room(uint64_t length, uint64_t size)
+{
+	uint64_t needed = length_for(size);
+
+	return length >= needed || length == needed / RECORD_SIZE * RECORD_SIZE;
 }
 
 /* What the size is. -EBADMSG was reported. */
@@ -205,7 +218,7 @@ static int open_size(struct blob *b, uint32_t first_len)
 	}
 	if (epochs_broken_after(ep, b->first.epoch)) {
 		b->writes += WRITES_LOST;
-		if (b->length < length_for(said))
+		if (!has_room(b->length, said))
 			return bl_damage(
 				b, UINT64_MAX, "cut: it is shorter than its last complete size");
 		return bl_settle(b, records_for(said) - 1,
@@ -275,6 +288,11 @@ int blob_open(const struct blob_env *env, int fd, bool writable, bool unsynced, 
 	}
 	b->clean.acked = bl_records(b);
 	b->clean.unknown = unsynced;
+	/* An earlier version may be what is on the disk. */
+	if (unsynced) {
+		b->first.largest = UINT64_MAX;
+		b->first.oldest = 0;
+	}
 	*ret = TAKE_PTR(b);
 	return 0;
 }

@@ -46,13 +46,18 @@
 /* What an unclean end may have left uncounted. */
 #define WRITES_LOST (UINT64_C(1) << 20)
 
-/* Record 0 as it was last written to the disk. */
+/* Record 0 as it was last written. */
 struct first_record {
 	bool there;
-	bool unsure; /* a write of it failed: it is the old or the new one; the larger size stands
-			here */
+	bool unsure; /* a later write of it failed: it is this one or another */
 	uint64_t size, epoch, writes;
 	uint32_t flags;
+	/*
+	 * Of all versions that a crash may bring back, those since the last sync and the one
+	 * before: the largest size and the oldest epoch.
+	 */
+	uint64_t largest, oldest;
+	unsigned version; /* counts them */
 };
 
 struct cached {
@@ -94,9 +99,11 @@ struct blob {
 	uint32_t last_disk; /* bytes of the last record on the disk */
 	bool sparse;        /* changed under WHOLE */
 	bool must_cut;      /* the backing file does not end where the blob does */
-	uint64_t dropped;   /* records below this may come back until a sync */
-	uint64_t shrinks;   /* how often that was raised */
-	unsigned writers;   /* requests that may add gaps */
+	bool torn;        /* changed under WHOLE: of the missing records, some are on the disk, not
+			     authentic */
+	uint64_t dropped; /* records below this may come back until a sync */
+	uint64_t shrinks; /* how often that was raised */
+	unsigned writers; /* requests that may add gaps */
 	struct gaps gaps;
 	struct first_record first;
 	struct clean clean;
@@ -166,6 +173,10 @@ int bl_store(struct blob *b, uint64_t epoch, uint64_t k, const uint8_t *plain, u
 /* Likewise record 0, with what its inner header is to claim. */
 int bl_store_first(struct blob *b, uint64_t epoch, const uint8_t *plain, uint32_t len,
 	uint64_t size, uint32_t flags);
+/* lock held: record 0 was written with this header, or that failed. */
+void bl_first_written(struct blob *b, const struct inner_header *h, bool done);
+/* lock held: no version of record 0 but the present one can come back. */
+void bl_first_durable(struct blob *b);
 /* The number that record 0 is to show. lock held. */
 uint64_t bl_writes_shown(const struct blob *b);
 /* Takes n from what the key may still seal. lock not held. -EIO at the limit. */

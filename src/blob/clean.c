@@ -122,7 +122,7 @@ void bl_clean_shrunk(struct blob *b, uint64_t before)
 
 struct sync {
 	uint64_t changes, records, shrinks;
-	unsigned unknown;
+	unsigned unknown, first_version;
 };
 
 static void sync_begins(struct blob *b, struct sync *s)
@@ -133,7 +133,8 @@ static void sync_begins(struct blob *b, struct sync *s)
 	*s = (struct sync){.changes = b->changes,
 		.records = bl_records(b),
 		.shrinks = b->shrinks,
-		.unknown = c->unknown};
+		.unknown = c->unknown,
+		.first_version = b->first.version};
 	c->pending = s->records;
 	c->syncing = c->dirty;
 	c->dirty = (struct dirty){.slots = NULL};
@@ -153,6 +154,8 @@ static void sync_ends(struct blob *b, const struct sync *s, bool done)
 		if (b->synced < s->changes)
 			b->synced = s->changes;
 		c->first_since = 0;
+		if (b->first.version == s->first_version)
+			bl_first_durable(b);
 		if (c->unknown == s->unknown) {
 			c->unknown = 0;
 			c->overflow = false;
@@ -202,6 +205,7 @@ int bl_flush_whole(struct blob *b)
 	c->acked = bl_records(b);
 	c->first_since = 0;
 	b->dropped = 0;
+	bl_first_durable(b);
 	b->synced = b->changes;
 	pthread_mutex_unlock(&b->lock);
 	return 0;

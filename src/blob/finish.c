@@ -137,6 +137,7 @@ void blob_checkpointed(struct blob *b)
 		c->first_since = 0;
 		c->acked = bl_records(b);
 		b->dropped = 0;
+		bl_first_durable(b);
 		b->synced = b->changes;
 	}
 	pthread_mutex_unlock(&b->lock);

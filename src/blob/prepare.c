@@ -2,6 +2,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <string.h>
 
 #include "blob/blob_impl.h"
@@ -21,29 +23,52 @@ static int set_length(struct blob *b, uint64_t length)
 	return 0;
 }
 
+/* Removes what a crash left torn among the missing records, so that they can become holes. */
+static int punch_gaps(struct blob *b)
+{
+	for (size_t i = 0; i < b->gaps.n; i++) {
+		const struct gap *g = &b->gaps.v[i];
+		uint64_t n = g->end - g->rec - 1;
+		int r;
+
+		if (n == 0)
+			continue;
+		r = st_fallocate(b->env->store, b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			(off_t)((g->rec + 1) * RECORD_SIZE), (off_t)(n * RECORD_SIZE));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Gives the last record the bytes that the size demands: a crash or a failed write left more. */
+static int cut_last(struct blob *b, uint64_t epoch)
+{
+	uint64_t last = bl_records(b) - 1;
+	uint8_t plain[CAP_RECORD];
+	uint32_t tail = bl_tail(b);
+	int r;
+
+	if (b->last_disk == tail)
+		return 0;
+	r = bl_load(b, last, plain, NULL);
+	if (r < 0)
+		return r;
+	if (last == 0)
+		return bl_store_first(b, epoch, plain, tail, b->size, b->sparse ? INNER_SPARSE : 0);
+	return bl_store(b, epoch, last, plain, tail);
+}
+
 int bl_cut(struct blob *b, uint64_t epoch)
 {
-	uint64_t before = b->length / RECORD_SIZE, records = bl_records(b), length;
-	uint8_t plain[CAP_RECORD];
+	uint64_t before = b->length / RECORD_SIZE, records = bl_records(b);
+	uint64_t length = records == 0 ? 0 : length_for(b->size);
 	int r = 0;
 
-	if (records == 0) {
-		length = 0;
-	} else {
-		uint32_t tail = bl_tail(b);
-
-		length = length_for(b->size);
-		if (b->last_disk != tail) {
-			r = bl_load(b, records - 1, plain, NULL);
-			if (r < 0)
-				return r;
-			if (records == 1)
-				r = bl_store_first(b, epoch, plain, tail, b->size,
-					b->sparse ? INNER_SPARSE : 0);
-			else
-				r = bl_store(b, epoch, records - 1, plain, tail);
-		}
-	}
+	if (b->torn)
+		r = punch_gaps(b);
+	if (r == 0 && records > 0)
+		r = cut_last(b, epoch);
 	/* Two steps: in one, old ciphertext could stay in what is now the tail. */
 	if (r == 0 && b->length > records * RECORD_SIZE && b->length != length)
 		r = set_length(b, records * RECORD_SIZE);
@@ -54,7 +79,7 @@ int bl_cut(struct blob *b, uint64_t epoch)
 	pthread_mutex_lock(&b->lock);
 	if (before > records)
 		bl_clean_shrunk(b, before);
-	b->must_cut = false;
+	b->must_cut = b->torn = false;
 	pthread_mutex_unlock(&b->lock);
 	return 0;
 }

@@ -3,9 +3,9 @@
 
 /*
  * Where a file ends that a crash may have caught: at its first record that is missing, zero, short
- * or not authentic; a sparse one after its last record that is authentic. So does one that was
- * caught by the end of the daemon alone: what the kernel was given is all there, and records
- * missing inside are gaps. Nothing is changed here.
+ * or not authentic; a sparse one after its last record that is authentic, and what is not authentic
+ * before it is a hole. So does one that was caught by the end of the daemon alone: what the kernel
+ * was given is all there, and records missing inside are gaps. Nothing is changed here.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,6 +21,7 @@ struct scan {
 	uint64_t from;      /* first record looked at */
 	uint64_t available; /* records that the length has room for */
 	bool sparse, gaps_ok, found, ended;
+	bool torn;     /* there was a record that is not authentic, since the last that is */
 	uint64_t last; /* the last authentic one, and its bytes */
 	uint32_t len;
 };
@@ -55,17 +56,21 @@ static int scan_record(struct blob *b, struct scan *s, uint64_t k, const uint8_t
 		return r;
 	if (r != AUTHENTIC) {
 		s->ended = k == s->from || !(s->sparse || (s->gaps_ok && r == ZERO));
+		s->torn |= r == BAD && !s->gaps_ok;
 		return 0;
 	}
 	/* The one before was not the last after all. Below `from` all are full. */
 	if (s->found && b->gaps.n < GAPS_SETTLED_MAX) {
-		uint64_t next = s->sparse ? s->last + 1 : k;
+		/* What was torn counts as missing, like what is. Holes need not be remembered. */
+		uint64_t next = s->sparse && !s->torn ? s->last + 1 : k;
 
 		r = gaps_reserve(&b->gaps, 1);
 		if (r < 0)
 			return r;
 		gaps_jump(&b->gaps, s->last, s->len, next);
 	}
+	b->torn |= s->torn && s->found;
+	s->torn = false;
 	s->found = true;
 	s->last = k;
 	s->len = len;
@@ -116,7 +121,12 @@ static int scan(struct blob *b, struct scan *s)
 
 int bl_settle(struct blob *b, uint64_t from, uint32_t least)
 {
-	struct scan s = {.from = from, .available = b->length / RECORD_SIZE, .sparse = b->sparse};
+	struct scan s = {
+		.from = from,
+		.available = b->length / RECORD_SIZE,
+		.sparse = b->sparse,
+		.gaps_ok = epochs_soft(b->env->epochs, b->first.epoch),
+	};
 	uint64_t rest = b->length % RECORD_SIZE, told;
 	char text[120];
 	uint32_t tail;
@@ -133,7 +143,7 @@ int bl_settle(struct blob *b, uint64_t from, uint32_t least)
 	tail = s.last + 1 == s.available && rest > 0 && rest < s.len ? (uint32_t)rest : s.len;
 	b->size = record_start(s.last) + tail;
 	b->last_disk = s.len;
-	b->must_cut = b->length != length_for(b->size) || tail != s.len;
+	b->must_cut = b->length != length_for(b->size) || tail != s.len || b->torn;
 	if (!size_from_length(b->length, &told) || told != b->size) {
 		snprintf(text, sizeof(text),
 			"an unclean end left %" PRIu64 " of %" PRIu64 " bytes of it", b->size,

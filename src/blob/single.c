@@ -161,6 +161,35 @@ int bl_store(struct blob *b, uint64_t epoch, uint64_t k, const uint8_t *plain, u
 	return 0;
 }
 
+void bl_first_written(struct blob *b, const struct inner_header *h, bool done)
+{
+	struct first_record *f = &b->first;
+
+	if (!done && !f->there)
+		return;
+	if (!f->there || f->largest < h->size)
+		f->largest = h->size;
+	if (!f->there || f->oldest > h->epoch)
+		f->oldest = h->epoch;
+	f->version++;
+	f->unsure = !done;
+	if (!done)
+		return;
+	f->there = true;
+	f->size = h->size;
+	f->epoch = h->epoch;
+	f->writes = h->writes;
+	f->flags = h->flags;
+}
+
+void bl_first_durable(struct blob *b)
+{
+	if (b->first.unsure)
+		return;
+	b->first.largest = b->first.size;
+	b->first.oldest = b->first.epoch;
+}
+
 int bl_store_first(struct blob *b, uint64_t epoch, const uint8_t *plain, uint32_t len,
 	uint64_t size, uint32_t flags)
 {
@@ -185,20 +214,14 @@ int bl_store_first(struct blob *b, uint64_t epoch, const uint8_t *plain, uint32_
 	r = put(b, 0, rec);
 	if (r < 0 && b->first.there) {
 		pthread_mutex_lock(&b->lock);
-		b->first.unsure = true;
-		if (b->first.size < size)
-			b->first.size = size;
+		bl_first_written(b, &inner, false);
 		pthread_mutex_unlock(&b->lock);
 		note_failed(b, epoch, 0);
 	}
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&b->lock);
-	b->first = (struct first_record){.there = true,
-		.size = size,
-		.epoch = epoch,
-		.writes = inner.writes,
-		.flags = flags};
+	bl_first_written(b, &inner, true);
 	note(b, epoch, 0, plain, len);
 	pthread_mutex_unlock(&b->lock);
 	return 0;

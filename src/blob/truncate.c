@@ -9,8 +9,8 @@
 /*
  * Order on the disk when a file shrinks:
  *   1. record 0 with the smaller size, durable: else a complete epoch could claim what is gone.
- *      Not needed for one that was written in the epoch of this bracket: it becomes complete only
- * with the changes that follow.
+ * Only if every version of record 0 that may be on the disk is of the epoch of this bracket, the
+ * sync is left out: that epoch becomes complete only together with the changes that follow.
  *   2. the record that becomes the last one, short: under the rules for a crash the file ends there
  *   3. the length, in two steps (bl_cut)
  * All locks: WHOLE.
@@ -18,20 +18,20 @@
 static int lower_claim(struct blob *b, uint64_t epoch, uint64_t size)
 {
 	uint32_t len = (uint32_t)bl_disk_len(b, 0), flags = b->sparse ? INNER_SPARSE : 0;
-	bool durable = b->first.epoch != epoch || b->first.unsure;
+	bool durable = b->first.largest > size && b->first.oldest != epoch;
 	uint8_t plain[CAP_RECORD0];
-	int r;
+	int r = 0;
 
-	if (b->first.size <= size && !b->first.unsure)
-		return 0;
-	r = bl_load(b, 0, plain, NULL);
-	/* Of a file that ends in it, record 0 is the one that gets short. */
-	if (size < len) {
-		len = (uint32_t)size;
-		memset(plain + len, 0, CAP_RECORD0 - len);
+	if (b->first.size > size || b->first.unsure) {
+		r = bl_load(b, 0, plain, NULL);
+		/* Of a file that ends in it, record 0 is the one that gets short. */
+		if (size < len) {
+			len = (uint32_t)size;
+			memset(plain + len, 0, CAP_RECORD0 - len);
+		}
+		if (r == 0)
+			r = bl_store_first(b, epoch, plain, len, size, flags);
 	}
-	if (r == 0)
-		r = bl_store_first(b, epoch, plain, len, size, flags);
 	return r == 0 && durable ? bl_flush_whole(b) : r;
 }
 
@@ -76,8 +76,12 @@ static int shrink(struct blob *b, uint64_t epoch, uint64_t size)
 	return r < 0 ? r : cut;
 }
 
-/* An empty file needs no record; its key ends, so nothing that comes back after a crash can be
- * read. */
+/*
+ * An empty file needs no record, and its key ends. No fsync before it is written again, unlike
+ * after other truncates: file systems write nothing to blocks that a truncate freed before that is
+ * durable, so a crash leaves either the old file, or a beginning of the new one, behind which
+ * records of the old one, if they came back, would not be authentic.
+ */
 static int empty(struct blob *b)
 {
 	int r;
@@ -95,7 +99,7 @@ static int empty(struct blob *b)
 	b->size = 0;
 	b->last_disk = 0;
 	b->sparse = false;
-	b->must_cut = false;
+	b->must_cut = b->torn = false;
 	b->first = (struct first_record){.there = false};
 	b->writes = 0;
 	gaps_clear(&b->gaps);

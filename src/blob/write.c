@@ -189,11 +189,7 @@ static void written(struct blob *b, const struct step *s)
 		b->size = s->end;
 	}
 	if (s->first == 0)
-		b->first = (struct first_record){.there = true,
-			.size = s->inner.size,
-			.epoch = s->epoch,
-			.writes = s->inner.writes,
-			.flags = s->inner.flags};
+		bl_first_written(b, &s->inner, true);
 	gaps_written(&b->gaps, s->first, s->last, s->last_len, at_end);
 	if (at_end)
 		b->last_disk = s->last_len;
@@ -208,11 +204,8 @@ static void failed(struct blob *b, const struct step *s)
 {
 	pthread_mutex_lock(&b->lock);
 	bl_cache_drop(b, s->first, s->last);
-	if (s->first == 0 && b->first.there) {
-		b->first.unsure = true;
-		if (b->first.size < s->inner.size)
-			b->first.size = s->inner.size;
-	}
+	if (s->first == 0)
+		bl_first_written(b, &s->inner, false);
 	bl_clean_written(b, s->epoch, s->first, s->last);
 	if (s->extends)
 		b->must_cut = true;

@@ -127,13 +127,22 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	reply_err(req, fs_fsync(fs, ino_node(fs, ino), datasync));
 }
 
+/*
+ * fallocate and copy_file_range clear set-id bits too, but their requests do not say for whom that
+ * holds. A process with CAP_FSETID that is not root's loses them needlessly.
+ */
+static bool unprivileged(fuse_req_t req)
+{
+	return fuse_req_ctx(req)->uid != 0;
+}
+
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
 	struct fuse_file_info *fi)
 {
 	(void)fi;
 	struct fs *fs = req_fs(req);
-	reply_err(
-		req, fs_fallocate(fs, ino_node(fs, ino), mode, (uint64_t)offset, (uint64_t)length));
+	reply_err(req, fs_fallocate(fs, ino_node(fs, ino), mode, (uint64_t)offset, (uint64_t)length,
+			       unprivileged(req)));
 }
 
 void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
@@ -148,7 +157,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	(void)flags;
 	struct fs *fs = req_fs(req);
 	ssize_t r = fs_copy_range(fs, ino_node(fs, ino_in), (uint64_t)off_in, ino_node(fs, ino_out),
-		(uint64_t)off_out, len < most ? len : most);
+		(uint64_t)off_out, len < most ? len : most, unprivileged(req));
 	if (r < 0)
 		reply_err(req, (int)r);
 	else

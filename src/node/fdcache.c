@@ -76,9 +76,11 @@ static void shrink_locked(struct fdcache *c, unsigned target)
 void fdcache_add(struct fdcache *c, struct fdslot *s)
 {
 	pthread_mutex_lock(&c->lock);
+	/* The eviction that closed its last descriptor may still be about to look at the slot. */
+	while (s->evicting)
+		pthread_cond_wait(&c->idle, &c->lock);
 	s->pins = 1;
 	s->listed = true;
-	s->evicting = false;
 	list_first(c, s);
 	c->count++;
 	if (c->count > c->limit)

@@ -241,10 +241,11 @@ void file_drop(struct fs *fs, struct node *n)
 {
 	if (!n->file || n->file->opens > 0)
 		return;
-	if (n->file->blob) {
-		fdcache_remove(fs->fds, &n->file->slot);
+	/* Even without a blob: the eviction that closed it may still be about to look at the slot.
+	 */
+	fdcache_remove(fs->fds, &n->file->slot);
+	if (n->file->blob)
 		close_blob(n);
-	}
 	free(n->file);
 	n->file = NULL;
 }

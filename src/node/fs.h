@@ -123,13 +123,14 @@ int fs_write(struct fs *fs, struct node *n, const void *buf, size_t len, uint64_
 	unsigned flags);
 int fs_fsync(struct fs *fs, struct node *n, bool data_only);
 /* mode: FALLOC_FL_KEEP_SIZE, _PUNCH_HOLE, _ZERO_RANGE as fallocate(2). */
-int fs_fallocate(struct fs *fs, struct node *n, int mode, uint64_t offset, uint64_t len);
+int fs_fallocate(
+	struct fs *fs, struct node *n, int mode, uint64_t offset, uint64_t len, bool kill_priv);
 /* SEEK_DATA, SEEK_HOLE. */
 int64_t fs_lseek(struct fs *fs, struct node *n, uint64_t offset, int whence);
 /* True while someone has it open for writing: the kernel may hold pages that did not arrive yet. */
 bool fs_has_writers(struct fs *fs, struct node *n);
 ssize_t fs_copy_range(struct fs *fs, struct node *in, uint64_t in_off, struct node *out,
-	uint64_t out_off, size_t len);
+	uint64_t out_off, size_t len, bool kill_priv);
 
 /* ---- directories ---- */
 struct dirhandle;

@@ -80,6 +80,13 @@ static int make_dir(struct fs *fs, struct making *m, mode_t mode, const struct c
 	_cleanup_close_ int fd = st_open_dir(fs->store, m->dir.fd, m->enc.entry);
 	struct dirid id;
 	r = fd < 0 ? fd : dirid_create(fs->store, fs->keys, fd, &id);
+	mode_t masked;
+	if (r == -EACCES && dir_open_up(fs, fd, &masked) == 0) {
+		/* The umask took the bits away from an owner without privilege. */
+		r = dirid_create(fs->store, fs->keys, fd, &id);
+		int back = st_fchmod(fs->store, fd, masked);
+		r = r < 0 ? r : back;
+	}
 	struct stat st;
 	if (r == 0 && (mode & 0700) != 0700)
 		r = st_fstat(fs->store, fd, &st);

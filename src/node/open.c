@@ -170,7 +170,8 @@ int fs_fsync(struct fs *fs, struct node *n, bool data_only)
 	return fs_errno(r);
 }
 
-int fs_fallocate(struct fs *fs, struct node *n, int mode, uint64_t offset, uint64_t len)
+int fs_fallocate(
+	struct fs *fs, struct node *n, int mode, uint64_t offset, uint64_t len, bool kill_priv)
 {
 	bool keep = mode & FALLOC_FL_KEEP_SIZE;
 	int kind = mode & ~FALLOC_FL_KEEP_SIZE;
@@ -190,6 +191,8 @@ int fs_fallocate(struct fs *fs, struct node *n, int mode, uint64_t offset, uint6
 		r = blob_zero_range(b, offset, len, keep);
 	else
 		r = blob_allocate(b, offset, len, keep);
+	if (r == 0 && kill_priv)
+		r = kill_privileges(fs, blob_fd(b));
 	file_unpin(fs, n);
 	return fs_errno(r);
 }
@@ -217,19 +220,20 @@ bool fs_has_writers(struct fs *fs, struct node *n)
 }
 
 ssize_t fs_copy_range(struct fs *fs, struct node *in, uint64_t in_off, struct node *out,
-	uint64_t out_off, size_t len)
+	uint64_t out_off, size_t len, bool kill_priv)
 {
 	if (in == out && in_off < out_off + len && out_off < in_off + len)
 		return -EINVAL;
 	_cleanup_free_ char *buf = malloc(len < COPY_CHUNK ? len + 1 : COPY_CHUNK);
 	if (!buf)
 		return -ENOMEM;
+	unsigned flags = FS_WRITE_CACHED | (kill_priv ? FS_WRITE_KILL_PRIV : 0);
 	size_t done = 0;
 	while (done < len) {
 		size_t want = len - done < COPY_CHUNK ? len - done : COPY_CHUNK;
 		ssize_t r = fs_read(fs, in, buf, want, in_off + done);
 		if (r > 0) {
-			int w = fs_write(fs, out, buf, (size_t)r, out_off + done, FS_WRITE_CACHED);
+			int w = fs_write(fs, out, buf, (size_t)r, out_off + done, flags);
 			if (w < 0)
 				r = w;
 		}

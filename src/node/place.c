@@ -22,10 +22,9 @@ static bool dir_evict(void *owner)
 
 void dir_free(struct fs *fs, struct node *n)
 {
-	if (n->dir->fd >= 0) {
-		fdcache_remove(fs->fds, &n->dir->slot);
+	fdcache_remove(fs->fds, &n->dir->slot);
+	if (n->dir->fd >= 0)
 		close(n->dir->fd);
-	}
 	free(n->dir);
 }
 

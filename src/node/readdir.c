@@ -56,10 +56,9 @@ int fs_opendir(struct fs *fs, struct node *n, struct dirhandle **ret)
 
 void fs_closedir(struct fs *fs, struct dirhandle *h)
 {
-	if (h->fd >= 0) {
-		fdcache_remove(fs->fds, &h->slot);
+	fdcache_remove(fs->fds, &h->slot);
+	if (h->fd >= 0)
 		close(h->fd);
-	}
 	node_put(fs, h->node);
 	pthread_mutex_destroy(&h->lock);
 	free(h->buf);

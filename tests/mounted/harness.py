@@ -5,6 +5,7 @@ status 0, nothing unexpected in its log, no sanitizer report, no descriptor left
 temporary object left in the repository.
 """
 
+import errno
 import os
 import re
 import resource
@@ -43,14 +44,13 @@ def wait_for(condition, what, patience=PATIENCE):
 
 
 def mounts():
-    """{mount point: (mount's number, file system type, source)}, the topmost one where several are stacked."""
+    """{mount point: (file system type, source)}, the topmost one where several are stacked."""
     ret = {}
     with open("/proc/self/mountinfo", "rb") as table:
         for line in table:
             left, right = line.split(b" - ", 1)
             point, kind, source = left.split(b" ")[4], *right.split(b" ")[:2]
-            number = int(left.split(b" ")[0])
-            ret[plain(point)] = (number, plain(kind), plain(source))
+            ret[plain(point)] = (plain(kind), plain(source))
     return ret
 
 
@@ -158,10 +158,13 @@ class Repo:
             if where == os.path.join(self.data, ".targets"):
                 targets = set(files) - {".id"}
                 continue
+            if where == os.path.join(self.data, ".unlinked"):
+                stray += [os.path.join(where, name) for name in dirs + files if name != ".id"]
+                continue
             names = set(dirs + files)
             for name in names:
                 path = os.path.join(where, name)
-                ours = name.startswith(".")
+                ours = name.startswith(".") and not (where == self.data and name in (".targets", ".unlinked"))
                 if name.startswith(".n"):
                     if ".l" + name[2:] not in names:
                         stray.append(path)
@@ -210,10 +213,8 @@ class Mount:
         self.allowed += [re.compile(p) for p in patterns]
 
     def start(self):
-        before = mounted_at(self.point)  # a dead one, if anything
-        if not before:
+        if not is_mounted(self.point):  # or a dead one is there
             os.makedirs(self.point, exist_ok=True)
-        if self.uid and not before:
             os.chown(self.point, self.uid, group_of(self.uid))
         command = [COFFER, "mount", "--foreground", "--password-file", self.repo.password_file]
         if self.options:
@@ -239,17 +240,25 @@ class Mount:
         def ready():
             code = self.process.poll()
             assert code is None, f"mount ended with {code}:\n{self.log()}"
-            return mounted_at(self.point) not in (None, before)
+            return is_mounted(self.point) and self.answers()
 
         try:
             wait_for(ready, f"the mount at {self.point}")
-            # The first operation is answered when the daemon serves.
-            with system.acting_as(self.uid, group_of(self.uid)):
-                os.stat(self.point)
         except BaseException:
             self.abandon()
             raise
         return self
+
+    def answers(self):
+        """False for a dead mount that the daemon has yet to replace."""
+        try:
+            with system.acting_as(self.uid, group_of(self.uid)):
+                os.statvfs(self.point)  # never answered from a cache
+        except OSError as error:
+            if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
+                return False
+            raise
+        return True
 
     def log(self):
         """What the daemon has said since its start."""

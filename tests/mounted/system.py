@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import os
+import platform
 import struct
 
 # An ordinary user. fusermount3 wants a name for him, so it is one that every Debian has.
@@ -90,35 +91,64 @@ def getdents(fd, size=32768):
     return entries
 
 
+class CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class CapData(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
+
+
+def use_capabilities(use):
+    """Makes the calling thread's permitted capabilities effective, or puts them aside."""
+    header, data = CapHeader(0x20080522, 0), (CapData * 2)()
+    check(libc.capget(ctypes.byref(header), data))
+    for part in data:
+        part.effective = part.permitted if use else 0
+    check(libc.capset(ctypes.byref(header), data))
+
+
+def keep_capabilities(keep):
+    """Whether a change of user ids leaves capabilities alone (SECBIT_NO_SETUID_FIXUP)."""
+    check(libc.prctl(28, 4 if keep else 0, 0, 0, 0))  # PR_SET_SECUREBITS
+
+
+# setgroups, setresgid, setresuid. The C library's would change all threads, and abort where one of them
+# lacks the privilege; the kernel's change the caller alone.
+IDENTITY_CALLS = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}
+
+
+def become(uid, gid, groups):
+    """All ids, because FUSE compares all of them with those of a mount's owner."""
+    setgroups, setresgid, setresuid = IDENTITY_CALLS[platform.machine()]
+    use_capabilities(True)
+    check(libc.syscall(setgroups, len(groups), (ctypes.c_uint32 * len(groups))(*groups)))
+    check(libc.syscall(setresgid, gid, gid, gid))
+    check(libc.syscall(setresuid, uid, uid, uid))
+    use_capabilities(uid == 0)
+
+
 @contextlib.contextmanager
 def acting_as(uid, gid, groups=()):
     """
-    Runs the block with this effective identity (file access checks follow it, and the effective
-    capabilities are gone), then becomes root again.
+    Runs the block with this identity and without any privilege (unless it is root's), then goes back.
+    Concerns the calling thread, and what it starts.
     """
-    before = os.getgroups()
-    os.setgroups(list(groups))
-    os.setegid(gid)
-    os.seteuid(uid)
+    before = os.geteuid(), os.getegid(), os.getgroups()
+    if before[0] == 0:
+        keep_capabilities(True)
+    become(uid, gid, groups)
     try:
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(before)
+        become(*before)
+        if before[0] == 0:
+            keep_capabilities(False)
 
 
-@contextlib.contextmanager
 def root_again():
     """Root for a moment, inside acting_as, for what a test prepares."""
-    uid, gid = os.geteuid(), os.getegid()
-    os.seteuid(0)
-    os.setegid(0)
-    try:
-        yield
-    finally:
-        os.setegid(gid)
-        os.seteuid(uid)
+    return acting_as(0, 0)
 
 
 def in_child(function, uid=None, gid=None, groups=()):
@@ -131,6 +161,7 @@ def in_child(function, uid=None, gid=None, groups=()):
         status = 70
         try:
             if uid is not None:
+                keep_capabilities(False)
                 os.setgroups(list(groups))
                 os.setresgid(gid, gid, gid)
                 os.setresuid(uid, uid, uid)

@@ -63,3 +63,9 @@ tests_unit_test_mounting_LDADD = $(UNIT_LIBS)
 unit_tests += tests/unit/test_format_page
 tests_unit_test_format_page_SOURCES = tests/unit/test_format_page.c
 tests_unit_test_format_page_LDADD = $(UNIT_LIBS)
+
+# blob/
+unit_tests += tests/unit/test_blob
+tests_unit_test_blob_SOURCES = tests/unit/test_blob.c tests/unit/blob_world.h tests/unit/ring.h \
+	tests/unit/scratch.h
+tests_unit_test_blob_LDADD = $(UNIT_LIBS)
