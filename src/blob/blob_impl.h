@@ -148,6 +148,8 @@ void bl_clean_epoch(struct blob *b, uint64_t epoch);
  * exclusively, at most STEP_RECORDS. Before they are written.
  */
 int bl_clean_range(struct blob *b, uint64_t first, uint64_t last);
+/* True if record k is on the disk as it is now. */
+bool bl_is_durable(struct blob *b, uint64_t k);
 /* lock held, size and first are up to date: records were written, or their writing failed. Counts a
  * change. */
 void bl_clean_written(struct blob *b, uint64_t epoch, uint64_t first, uint64_t last);

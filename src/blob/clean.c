@@ -59,6 +59,18 @@ static bool may_be_written_back(const struct blob *b, uint64_t k, bool all)
 	return k == 0 && c->first_since != 0 && seconds_now() > c->first_since;
 }
 
+bool bl_is_durable(struct blob *b, uint64_t k)
+{
+	const struct clean *c = &b->clean;
+	bool r;
+
+	pthread_mutex_lock(&b->lock);
+	r = k < c->acked && c->unknown == 0 && !dirty_has(&c->dirty, k) &&
+	    !dirty_has(&c->syncing, k) && epochs_durable(b->env->epochs) >= c->epoch;
+	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
 int bl_clean_range(struct blob *b, uint64_t first, uint64_t last)
 {
 	unsigned n = (unsigned)(last - first + 1);

@@ -403,7 +403,13 @@ static bool broken(const struct epochs *e, uint64_t epoch)
 {
 	const struct epoch_state *s = &e->state;
 
-	if (epoch > s->current || (e->spoiled && epoch >= e->durable))
+	/*
+	 * Later than any that we know of: after a clean end no crash can have left that. Somebody put back
+	 * an older state/epoch, which must not turn his cuts into crash leftovers.
+	 */
+	if (epoch > s->current)
+		return e->unclean;
+	if (e->spoiled && epoch >= e->durable)
 		return true;
 	for (uint32_t i = s->n; i-- > 0;)
 		if (s->ranges[i].first <= epoch && epoch <= s->ranges[i].last)

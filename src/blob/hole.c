@@ -76,6 +76,10 @@ static int make_holes(struct blob *b, uint64_t first, uint64_t count, bool keep_
 	int r;
 
 	r = allow_holes(b);
+	/* A sparse file ends after its last authentic record: there must be one behind the holes.
+	 */
+	if (r == 0 && !bl_is_durable(b, bl_records(b) - 1))
+		r = bl_flush_whole(b);
 	if (r < 0)
 		return r;
 	epoch = bl_enter(b);

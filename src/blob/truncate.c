@@ -12,6 +12,7 @@
  * Only if every version of record 0 that may be on the disk is of the epoch of this bracket, the
  * sync is left out: that epoch becomes complete only together with the changes that follow.
  *   2. the record that becomes the last one, short: under the rules for a crash the file ends there
+ *      (a sparse one: durable)
  *   3. the length, in two steps (bl_cut)
  * All locks: WHOLE.
  */
@@ -62,6 +63,10 @@ static int shrink(struct blob *b, uint64_t epoch, uint64_t size)
 	r = lower_claim(b, epoch, size);
 	if (r == 0)
 		r = shorten_last(b, epoch, last, len, size);
+	/* A sparse file ends after its last authentic record: where this one is still a hole on the
+	 * disk, it would end too early. */
+	if (r == 0 && b->sparse && !bl_is_durable(b, last))
+		r = bl_flush_whole(b);
 	/* If it got short on the disk in spite of an error, there is no way but onward. */
 	if (r < 0 && (had == (int32_t)len || bl_disk_len(b, last) != (int32_t)len))
 		return r;

@@ -36,6 +36,7 @@
 #define HIDDEN_DIR ".unlinked"
 #define TARGETS_DIR ".targets"
 #define NODE_SHARDS 64
+#define DAMAGE_REMEMBERED 256
 
 /* A name by which a node is known. The first is in the node itself. */
 struct alias {
@@ -115,6 +116,8 @@ struct fs {
 	pthread_mutex_t dirty_lock; /* leaf */
 	struct node **dirty;        /* referenced: files written since the last checkpoint */
 	size_t dirty_count, dirty_room;
+	uint64_t met[DAMAGE_REMEMBERED]; /* dirty_lock: damage that was told, as hashes */
+	unsigned met_next;		 /* dirty_lock */
 	atomic_llong synced_before; /* when the last finished syncfs began: ns since 1970 */
 	pthread_mutex_t checkpoint_lock;
 	pthread_mutex_t timer_lock;

@@ -90,6 +90,11 @@ int fs_open_file(struct fs *fs, struct node *n, int flags, bool kill_priv)
 	int r = flags & O_TRUNC ? empty(fs, n, kill_priv) : 0;
 	if (r == 0)
 		r = file_blob(fs, n, writable, &b);
+	/* Nothing can be read; and the size that was told may be wrong, so no read would ask. */
+	if (r == 0 && blob_damaged(b)) {
+		file_unpin(fs, n);
+		r = -EIO;
+	}
 	if (r == 0) {
 		/* A dead one could not be reopened: it stays pinned while it is open. */
 		if (!n->dead)

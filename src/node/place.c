@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "node/node.h"
-#include "util/log.h"
 
 static bool dir_evict(void *owner)
 {
@@ -87,11 +86,9 @@ static int load_id(struct fs *fs, struct node *n)
 	if (r == 0) {
 		__atomic_store_n(&d->has_id, true, __ATOMIC_RELEASE);
 	} else if (r == -EBADMSG || r == -ENOKEY) {
-		char path[512];
-		atomic_fetch_add(&fs->damage, 1);
-		log_error("damage: %s: the directory's identity (.id) is missing or not authentic: "
-			  "the names in it cannot be read",
-			node_blob_path(fs, n, path, sizeof(path)));
+		damage_note(fs, n,
+			"the directory's identity (.id) is missing or not authentic: the names in it "
+			"cannot be read");
 	}
 	return r;
 }

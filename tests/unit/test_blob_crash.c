@@ -23,7 +23,7 @@
 #define ENTRIES 2000u
 #define STATES 200u
 
-enum kind { WRITE, LENGTH, SETTLE, SYNC, EPOCH };
+enum kind { WRITE, LENGTH, PUNCH, SETTLE, SYNC, EPOCH };
 
 struct entry {
 	enum kind kind;
@@ -100,11 +100,13 @@ static int rec_ftruncate(int fd, off_t len)
 
 static int rec_fallocate(int fd, int mode, off_t off, off_t len)
 {
-	for (off_t k = off / RECORD_SIZE; is_ours(fd) && k < (off + len) / RECORD_SIZE; k++) {
-		struct entry *e = record(WRITE);
+	if (is_ours(fd)) {
+		struct entry *e = record(PUNCH);
 
-		e->page = (uint64_t)k;
-		e->data = calloc(1, RECORD_SIZE);
+		e->page = (uint64_t)off / RECORD_SIZE;
+		e->pages = (uint64_t)len / RECORD_SIZE;
+		for (uint64_t k = 0; k < e->pages; k++)
+			rec.open_write[e->page + k] = rec.since[e->page + k] = false;
 	}
 	return fallocate(fd, mode, off, len);
 }
@@ -316,22 +318,32 @@ static void set_length(struct image *im, uint64_t length)
 	im->length = length;
 }
 
+static void change(struct image *im, const struct entry *e)
+{
+	if (e->kind == PUNCH)
+		memset(im->page[e->page], 0, e->pages * RECORD_SIZE);
+	else
+		set_length(im, e->length);
+}
+
 /* The entries from first to end (exclusive), as one crash may leave them. luck: 0 nothing, 1
  * everything, else random. */
 static void apply(struct image *im, size_t first, size_t end, struct rng *rng, unsigned luck)
 {
-	size_t lengths = 0, kept_lengths, seen = 0;
+	size_t changes = 0, kept, seen = 0;
 
 	for (size_t i = first; i < end; i++)
-		lengths += rec.v[i].kind == LENGTH;
-	kept_lengths = luck == 0 ? 0 : luck == 1 ? lengths : rng_below(rng, lengths + 1);
+		changes += rec.v[i].kind == LENGTH || rec.v[i].kind == PUNCH;
+	kept = luck == 0 ? 0 : luck == 1 ? changes : rng_below(rng, changes + 1);
 	for (size_t i = first; i < end; i++) {
 		struct entry *e = &rec.v[i];
 
-		if (e->kind == LENGTH && seen++ < kept_lengths)
-			set_length(im, e->length);
-		else if (e->kind == LENGTH && e->length == 0)
-			break;
+		if (e->kind == LENGTH || e->kind == PUNCH) {
+			if (seen++ < kept)
+				change(im, e);
+			else if (e->kind == LENGTH && e->length == 0)
+				break;
+		}
 		if (e->kind != WRITE || luck == 0)
 			continue;
 		if (luck == 1 || rng_below(rng, 2)) {
