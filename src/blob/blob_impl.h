@@ -17,7 +17,8 @@
  * brackets, and its caller holds no lock of a blob.
  *
  * What always holds for record k of the file while somebody has it locked and nobody writes it: its
- * bytes on the disk are bl_disk_len(k): full, as `gaps` says, or for the last record `last_disk`.
+ * bytes on the disk are bl_disk_len(k): full, as `gaps` says, or for the last record `last_disk`
+ * (but not while `unprobed` is set).
  * last_disk is what the size demands of it, or more when a crash or a failed write left more; then
  * must_cut is set. The backing length is length_for(size), or larger while requests that extend the
  * file are in flight, or must_cut is set.
@@ -99,8 +100,10 @@ struct blob {
 	uint32_t last_disk; /* bytes of the last record on the disk */
 	bool sparse;        /* changed under WHOLE */
 	bool must_cut;      /* the backing file does not end where the blob does */
-	bool torn;        /* changed under WHOLE: of the missing records, some are on the disk, not
-			     authentic */
+	bool torn;     /* changed under WHOLE: of the missing records, some are on the disk, not
+			  authentic */
+	bool unprobed; /* of these records it is not known which version a failed write left */
+	uint64_t unprobed_first, unprobed_last;
 	uint64_t dropped; /* records below this may come back until a sync */
 	uint64_t shrinks; /* how often that was raised */
 	unsigned writers; /* requests that may add gaps */
@@ -183,9 +186,13 @@ void bl_first_durable(struct blob *b);
 uint64_t bl_writes_shown(const struct blob *b);
 /* Takes n from what the key may still seal. lock not held. -EIO at the limit. */
 int bl_use_key(struct blob *b, uint64_t n);
-/* What is on the disk now, of records whose writing failed: keeps last_disk and gaps true. Locked
- * exclusively. */
+/*
+ * What is on the disk now, of records whose writing failed: keeps last_disk and gaps true. Locked
+ * exclusively, with room for a gap. If reading fails too, the blob is `unprobed`.
+ */
 void bl_probe(struct blob *b, uint64_t first, uint64_t last);
+/* WHOLE: tries that again, if it failed. Before anything that relies on bl_disk_len. */
+int bl_probe_again(struct blob *b);
 
 /* ---- prepare.c: with WHOLE ---- */
 /* True if a write to [offset, end) needs bl_prepare. lock held, some range too. */

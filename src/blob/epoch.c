@@ -404,8 +404,8 @@ static bool broken(const struct epochs *e, uint64_t epoch)
 	const struct epoch_state *s = &e->state;
 
 	/*
-	 * Later than any that we know of: after a clean end no crash can have left that. Somebody put back
-	 * an older state/epoch, which must not turn his cuts into crash leftovers.
+	 * Later than any that we know of: after a clean end no crash can have left that. Somebody
+	 * put back an older state/epoch, which must not turn his cuts into crash leftovers.
 	 */
 	if (epoch > s->current)
 		return e->unclean;

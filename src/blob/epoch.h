@@ -85,9 +85,9 @@ void epochs_spoil(struct epochs *e);
 /* True if everything written in this epoch is known to have reached the disk (never for the current
  * one), and all record 0s were written at its end. */
 bool epochs_complete(const struct epochs *e, uint64_t epoch);
-/* True if a crash cut this epoch off, or may have (later than the current one, after an unclean end;
- * after a clean one only a put-back state/epoch explains that, and it does not count as broken). False
- * for the current one and, until its commit, for the one before. */
+/* True if a crash cut this epoch off, or may have (later than the current one, after an unclean
+ * end; after a clean one only a put-back state/epoch explains that, and it does not count as
+ * broken). False for the current one and, until its commit, for the one before. */
 bool epochs_broken(const struct epochs *e, uint64_t epoch);
 /* True if an epoch later than this one is broken. */
 bool epochs_broken_after(const struct epochs *e, uint64_t epoch);

@@ -11,29 +11,31 @@
 static bool is_stale(const struct blob *b)
 {
 	const struct first_record *f = &b->first;
+	const struct epochs *ep = b->env->epochs;
 
 	if (!f->there || b->changes == 0 || b->damaged)
 		return false;
 	return f->unsure || f->size != b->size || b->writes > f->writes ||
 	       f->flags != (b->sparse ? INNER_SPARSE : 0) ||
-	       epochs_broken(b->env->epochs, f->epoch);
+	       (epochs_broken(ep, f->epoch) && f->epoch != epochs_current(ep));
 }
 
 /* lock held. */
 static bool needs_whole(const struct blob *b)
 {
-	return b->changes > 0 && !b->damaged && (b->gaps.n > 0 || b->must_cut);
+	return b->changes > 0 && !b->damaged && (b->gaps.n > 0 || b->must_cut || b->unprobed);
 }
 
 static int tidy(struct blob *b)
 {
 	struct range all;
 	uint64_t epoch;
-	int r = 0;
+	int r;
 
 	range_lock(&b->ranges, &all, WHOLE_FIRST, WHOLE_LAST, true);
 	epoch = bl_enter(b);
-	if (b->must_cut)
+	r = bl_probe_again(b);
+	if (r == 0 && b->must_cut)
 		r = bl_cut(b, epoch);
 	if (r == 0 && b->gaps.n > 0)
 		r = bl_close_gaps(b, epoch);

@@ -112,6 +112,8 @@ static int zero(struct blob *b, uint64_t offset, uint64_t end, bool keep_space)
 
 static int start(struct blob *b, struct range *all, uint64_t offset, uint64_t len)
 {
+	int r;
+
 	if (!b->writable)
 		return -EBADF;
 	if (len == 0)
@@ -119,10 +121,10 @@ static int start(struct blob *b, struct range *all, uint64_t offset, uint64_t le
 	if (len > SIZE_MAX_PLAIN || offset > SIZE_MAX_PLAIN - len)
 		return -EFBIG;
 	range_lock(&b->ranges, all, WHOLE_FIRST, WHOLE_LAST, true);
-	if (!b->damaged)
-		return 0;
-	range_unlock(&b->ranges, all);
-	return -EBADMSG;
+	r = b->damaged ? -EBADMSG : bl_probe_again(b);
+	if (r < 0)
+		range_unlock(&b->ranges, all);
+	return r;
 }
 
 int blob_punch(struct blob *b, uint64_t offset, uint64_t len)

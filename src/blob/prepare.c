@@ -196,17 +196,20 @@ static bool needs_first(const struct blob *b, uint64_t offset)
 
 bool bl_unprepared(const struct blob *b, uint64_t offset, uint64_t end)
 {
-	return b->damaged || b->must_cut || !b->key || needs_first(b, offset) ||
+	return b->damaged || b->unprobed || b->must_cut || !b->key || needs_first(b, offset) ||
 	       b->clean.overflow || too_many_gaps(b, offset) || has_ghosts(b, end);
 }
 
 int bl_prepare(struct blob *b, uint64_t offset, uint64_t end)
 {
 	uint64_t epoch;
-	int r = 0;
+	int r;
 
 	if (b->damaged)
 		return -EBADMSG;
+	r = bl_probe_again(b);
+	if (r < 0)
+		return r;
 	epoch = bl_enter(b);
 	if (b->must_cut)
 		r = bl_cut(b, epoch);

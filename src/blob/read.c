@@ -102,6 +102,28 @@ static ssize_t read_locked(struct blob *b, uint8_t *buf, size_t len, uint64_t of
 	return (ssize_t)(end - offset);
 }
 
+/* Takes the records of a request, once it is known what is on the disk of each. */
+static int lock_to_read(struct blob *b, struct range *range, uint64_t first, uint64_t last)
+{
+	for (;;) {
+		bool unprobed;
+		int r;
+
+		range_lock(&b->ranges, range, first, last, false);
+		pthread_mutex_lock(&b->lock);
+		unprobed = b->unprobed;
+		pthread_mutex_unlock(&b->lock);
+		if (!unprobed)
+			return 0;
+		range_unlock(&b->ranges, range);
+		range_lock(&b->ranges, range, WHOLE_FIRST, WHOLE_LAST, true);
+		r = bl_probe_again(b);
+		range_unlock(&b->ranges, range);
+		if (r < 0)
+			return r;
+	}
+}
+
 ssize_t blob_read(struct blob *b, void *buf, size_t len, uint64_t offset)
 {
 	struct range range;
@@ -111,7 +133,9 @@ ssize_t blob_read(struct blob *b, void *buf, size_t len, uint64_t offset)
 		return 0;
 	if (len > SIZE_MAX_PLAIN - offset)
 		len = SIZE_MAX_PLAIN - offset;
-	range_lock(&b->ranges, &range, record_of(offset), record_of(offset + len - 1), false);
+	r = lock_to_read(b, &range, record_of(offset), record_of(offset + len - 1));
+	if (r < 0)
+		return r;
 	r = read_locked(b, buf, len, offset);
 	range_unlock(&b->ranges, &range);
 	return r;

@@ -55,12 +55,16 @@ static int scan_record(struct blob *b, struct scan *s, uint64_t k, const uint8_t
 	if (r < 0)
 		return r;
 	if (r != AUTHENTIC) {
-		s->ended = k == s->from || !(s->sparse || (s->gaps_ok && r == ZERO));
+		/* What must be there can still have become a hole, if more came behind it. */
+		if (k == s->from)
+			s->ended = !s->sparse || r != ZERO;
+		else
+			s->ended = !s->sparse && (!s->gaps_ok || r != ZERO);
 		s->torn |= r == BAD && !s->gaps_ok;
 		return 0;
 	}
-	/* The one before was not the last after all. Below `from` all are full. */
-	if (s->found && b->gaps.n < GAPS_SETTLED_MAX) {
+	/* The one before was not the last after all. */
+	if (k > s->from && b->gaps.n < GAPS_SETTLED_MAX) {
 		/* What was torn counts as missing, like what is. Holes need not be remembered. */
 		uint64_t next = s->sparse && !s->torn ? s->last + 1 : k;
 
@@ -69,7 +73,7 @@ static int scan_record(struct blob *b, struct scan *s, uint64_t k, const uint8_t
 			return r;
 		gaps_jump(&b->gaps, s->last, s->len, next);
 	}
-	b->torn |= s->torn && s->found;
+	b->torn |= s->torn;
 	s->torn = false;
 	s->found = true;
 	s->last = k;
@@ -95,6 +99,11 @@ static int scan(struct blob *b, struct scan *s)
 
 	if (!buf)
 		return -ENOMEM;
+	/* Below `from`, records are full or holes. */
+	if (k > 0) {
+		s->last = k - 1;
+		s->len = record_capacity(k - 1);
+	}
 	while (k < s->available && !s->ended) {
 		uint64_t n = s->available - k < STEP_RECORDS ? s->available - k : STEP_RECORDS;
 		ssize_t got;

@@ -96,12 +96,12 @@ int bl_use_key(struct blob *b, uint64_t n)
 }
 
 /* The record may come to lie inside the file with less than its capacity. */
-static int reserve_gaps(struct blob *b)
+static int reserve_gaps(struct blob *b, uint64_t more)
 {
 	int r;
 
 	pthread_mutex_lock(&b->lock);
-	r = gaps_reserve(&b->gaps, 2 * ((size_t)b->writers + 1));
+	r = gaps_reserve(&b->gaps, more + 2 * (size_t)b->writers);
 	pthread_mutex_unlock(&b->lock);
 	return r;
 }
@@ -145,7 +145,7 @@ int bl_store(struct blob *b, uint64_t epoch, uint64_t k, const uint8_t *plain, u
 	if (r == 0)
 		r = record_seal(b->key, k, b->clear, NULL, nonce, plain, len, rec);
 	if (r == 0)
-		r = reserve_gaps(b);
+		r = reserve_gaps(b, 2);
 	if (r == 0)
 		r = bl_clean_range(b, k, k);
 	if (r < 0)
@@ -206,7 +206,7 @@ int bl_store_first(struct blob *b, uint64_t epoch, const uint8_t *plain, uint32_
 	if (r == 0)
 		r = record_seal(b->key, 0, b->clear, &inner, nonce, plain, len, rec);
 	if (r == 0)
-		r = reserve_gaps(b);
+		r = reserve_gaps(b, 2);
 	if (r == 0)
 		r = bl_clean_range(b, 0, 0);
 	if (r < 0)
@@ -229,42 +229,87 @@ int bl_store_first(struct blob *b, uint64_t epoch, const uint8_t *plain, uint32_
 
 /* ---- after a failed write ---- */
 
-/* Bytes that record k holds on the disk, if it is there and authentic. */
-static bool probe_len(struct blob *b, uint64_t k, uint32_t *ret)
+/* Bytes that record k holds on the disk, -ENODATA if it is not there or not authentic; or -errno.
+ */
+static int probe_len(struct blob *b, uint64_t k)
 {
 	uint8_t rec[RECORD_SIZE], plain[CAP_RECORD];
 	struct inner_header inner;
 	uint32_t len;
+	ssize_t n;
+	int r;
 
-	if (st_pread(b->env->store, b->fd, rec, RECORD_SIZE, (off_t)(k * RECORD_SIZE)) !=
-		(ssize_t)RECORD_SIZE)
-		return false;
+	n = st_pread(b->env->store, b->fd, rec, RECORD_SIZE, (off_t)(k * RECORD_SIZE));
+	if (n < (ssize_t)RECORD_SIZE)
+		return n < 0 ? (int)n : -ENODATA;
 	len = record_length(k, rec);
-	if (record_open(b->key, k, rec, len, plain, &inner) < 0)
-		return false;
-	*ret = len;
-	return true;
+	r = record_open(b->key, k, rec, len, plain, &inner);
+	if (r < 0)
+		return r == -EBADMSG || r == -EPROTONOSUPPORT ? -ENODATA : r;
+	return (int)len;
 }
 
-void bl_probe(struct blob *b, uint64_t first, uint64_t last)
+static void note_probed(struct blob *b, uint64_t k, uint32_t len)
+{
+	bool last = k == bl_records(b) - 1;
+
+	gaps_written(&b->gaps, k, k, len, last);
+	if (!last)
+		return;
+	b->last_disk = len;
+	if (len != bl_tail(b))
+		b->must_cut = true;
+}
+
+static int probe(struct blob *b, uint64_t first, uint64_t last)
 {
 	for (uint64_t k = first; k <= last; k++) {
-		bool there, end;
-		uint32_t len;
+		bool there;
+		int len;
 
 		pthread_mutex_lock(&b->lock);
 		there = k < bl_records(b);
 		pthread_mutex_unlock(&b->lock);
-		if (!there || !probe_len(b, k, &len))
+		if (!there)
+			return 0;
+		len = probe_len(b, k);
+		if (len == -ENODATA)
 			continue;
+		if (len < 0)
+			return len;
 		pthread_mutex_lock(&b->lock);
-		end = k == bl_records(b) - 1;
-		gaps_written(&b->gaps, k, k, len, end);
-		if (end) {
-			b->last_disk = len;
-			if (len != bl_tail(b))
-				b->must_cut = true;
-		}
+		note_probed(b, k, (uint32_t)len);
 		pthread_mutex_unlock(&b->lock);
 	}
+	return 0;
+}
+
+void bl_probe(struct blob *b, uint64_t first, uint64_t last)
+{
+	if (probe(b, first, last) == 0)
+		return;
+	pthread_mutex_lock(&b->lock);
+	if (!b->unprobed || first < b->unprobed_first)
+		b->unprobed_first = first;
+	if (!b->unprobed || last > b->unprobed_last)
+		b->unprobed_last = last;
+	b->unprobed = true;
+	pthread_mutex_unlock(&b->lock);
+}
+
+int bl_probe_again(struct blob *b)
+{
+	int r;
+
+	if (!b->unprobed)
+		return 0;
+	r = reserve_gaps(b, b->unprobed_last - b->unprobed_first + 1);
+	if (r == 0)
+		r = probe(b, b->unprobed_first, b->unprobed_last);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	b->unprobed = false;
+	pthread_mutex_unlock(&b->lock);
+	return 0;
 }

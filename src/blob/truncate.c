@@ -104,7 +104,7 @@ static int empty(struct blob *b)
 	b->size = 0;
 	b->last_disk = 0;
 	b->sparse = false;
-	b->must_cut = b->torn = false;
+	b->must_cut = b->torn = b->unprobed = false;
 	b->first = (struct first_record){.there = false};
 	b->writes = 0;
 	gaps_clear(&b->gaps);
@@ -130,12 +130,13 @@ static int extend(struct blob *b, uint64_t size)
 int bl_set_size(struct blob *b, uint64_t size)
 {
 	uint64_t epoch;
-	int r = 0;
+	int r;
 
 	if (b->damaged)
 		return -EBADMSG;
-	if (size == b->size)
-		return 0;
+	r = bl_probe_again(b);
+	if (r < 0 || size == b->size)
+		return r;
 	if (size > b->size) {
 		r = extend(b, size);
 	} else {

@@ -71,7 +71,7 @@ struct serving {
 };
 
 /* A serving whose connection was cut off stays as it is to the end of the process. */
-static struct serving *abandoned;
+static struct serving *volatile abandoned;
 
 /* ---- per-thread reply buffer ---- */
 static pthread_key_t buffer_key;

@@ -11,7 +11,7 @@
 /* Descriptors that are not the cache's: standard streams, /dev/fuse, repository, and those of calls
  * in flight. */
 #define OTHER_DESCRIPTORS 32
-#define MOST_DESCRIPTORS 16384
+#define MOST_DESCRIPTORS 4096
 
 static unsigned default_max_open(void)
 {

@@ -154,19 +154,42 @@ int fs_write(
 	return fs_errno(r);
 }
 
+/*
+ * Syncs a blob whose file's mtime is as the kernel knows it. The sync may have to write record 0
+ * (gaps become holes), which moves the mtime; what is acknowledged includes the old one.
+ */
+static int sync_keeping_mtime(struct fs *fs, struct blob *b, bool data_only)
+{
+	struct stat before, after;
+	bool may_write = blob_unfinished(b);
+	int r = may_write ? st_fstat(fs->store, blob_fd(b), &before) : 0;
+	if (r == 0)
+		r = blob_sync(b, data_only);
+	if (r == 0 && may_write)
+		r = st_fstat(fs->store, blob_fd(b), &after);
+	if (r < 0 || !may_write ||
+		(before.st_mtim.tv_sec == after.st_mtim.tv_sec &&
+			before.st_mtim.tv_nsec == after.st_mtim.tv_nsec))
+		return r;
+	struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, before.st_mtim};
+	r = st_futimens(fs->store, blob_fd(b), ts);
+	return r < 0 ? r : blob_sync(b, data_only);
+}
+
 int fs_fsync(struct fs *fs, struct node *n, bool data_only)
 {
 	struct blob *b;
 	int r = pin(fs, n, PIN_READ, &b);
 	if (r < 0)
 		return fs_errno(r);
+	bool read_only = store_read_only(fs->store);
 	pthread_mutex_lock(&n->lock);
 	int earlier = file_take_error(n);
-	if (!store_read_only(fs->store))
+	if (!read_only)
 		r = file_restore_mtime(fs, n);
 	pthread_mutex_unlock(&n->lock);
-	if (r == 0 && !store_read_only(fs->store))
-		r = blob_sync(b, data_only);
+	if (r == 0 && !read_only)
+		r = sync_keeping_mtime(fs, b, data_only);
 	file_unpin(fs, n);
 	if (r == 0)
 		r = earlier;

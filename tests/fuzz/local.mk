@@ -23,5 +23,15 @@ fuzz_targets += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
 tests_fuzz_fuzz_config_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_LIBS)
+
+fuzz_targets += tests/fuzz/fuzz_record
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c
+tests_fuzz_fuzz_record_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
+
+fuzz_targets += tests/fuzz/fuzz_epoch
+tests_fuzz_fuzz_epoch_SOURCES = tests/fuzz/fuzz_epoch.c tests/fuzz/fuzz_ring.h
+tests_fuzz_fuzz_epoch_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_epoch_LDADD = $(FUZZ_LIBS)
 endif
 EXTRA_DIST += tests/fuzz/fuzz_config.dict

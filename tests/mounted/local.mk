@@ -35,3 +35,8 @@ EXTRA_DIST += \
 	tests/mounted/reader.py \
 	tests/mounted/test_reader.py \
 	tests/mounted/test_readme.py
+EXTRA_DIST += \
+	tests/mounted/test_golden.py \
+	tests/golden/make \
+	tests/golden/v1.json \
+	tests/golden/v1.tar.xz

@@ -190,8 +190,8 @@ def test_open_errors(d):
         os.open(d / "link", os.O_NOFOLLOW)
     with fails(errno.EISDIR):
         os.open(d / "dir", os.O_WRONLY)
-    with fails(errno.EISDIR):
-        os.read(os.open(d / "dir", os.O_RDONLY), 1)
+    with opened(d / "dir", os.O_RDONLY) as fd, fails(errno.EISDIR):
+        os.read(fd, 1)
 
 
 def test_open_handle_outlives_the_permission(d):

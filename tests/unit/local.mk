@@ -65,7 +65,23 @@ tests_unit_test_format_page_SOURCES = tests/unit/test_format_page.c
 tests_unit_test_format_page_LDADD = $(UNIT_LIBS)
 
 # blob/
-unit_tests += tests/unit/test_blob
-tests_unit_test_blob_SOURCES = tests/unit/test_blob.c tests/unit/blob_world.h tests/unit/ring.h \
-	tests/unit/scratch.h
+unit_tests += tests/unit/test_layout tests/unit/test_record tests/unit/test_epoch \
+	tests/unit/test_blob tests/unit/test_blob_damage tests/unit/test_blob_faults \
+	tests/unit/test_blob_crash tests/unit/test_blob_threads
+blob_world = tests/unit/blob_world.h tests/unit/ring.h tests/unit/scratch.h
+tests_unit_test_layout_SOURCES = tests/unit/test_layout.c
+tests_unit_test_layout_LDADD = $(UNIT_LIBS)
+tests_unit_test_record_SOURCES = tests/unit/test_record.c
+tests_unit_test_record_LDADD = $(UNIT_LIBS)
+tests_unit_test_epoch_SOURCES = tests/unit/test_epoch.c $(blob_world)
+tests_unit_test_epoch_LDADD = $(UNIT_LIBS)
+tests_unit_test_blob_SOURCES = tests/unit/test_blob.c $(blob_world)
 tests_unit_test_blob_LDADD = $(UNIT_LIBS)
+tests_unit_test_blob_damage_SOURCES = tests/unit/test_blob_damage.c $(blob_world)
+tests_unit_test_blob_damage_LDADD = $(UNIT_LIBS)
+tests_unit_test_blob_faults_SOURCES = tests/unit/test_blob_faults.c $(blob_world)
+tests_unit_test_blob_faults_LDADD = $(UNIT_LIBS)
+tests_unit_test_blob_crash_SOURCES = tests/unit/test_blob_crash.c $(blob_world)
+tests_unit_test_blob_crash_LDADD = $(UNIT_LIBS)
+tests_unit_test_blob_threads_SOURCES = tests/unit/test_blob_threads.c $(blob_world)
+tests_unit_test_blob_threads_LDADD = $(UNIT_LIBS)

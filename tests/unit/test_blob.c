@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Blobs against a model in memory: random operations, several seeds. Errors, damage and crashes have tests of their
- * own (test_blob_damage, test_blob_faults, test_blob_crash).
+ * Blobs against a model in memory: random operations, several seeds. Errors, damage and crashes
+ * have tests of their own (test_blob_damage, test_blob_faults, test_blob_crash).
  */
 #include "blob_world.h"
 #include "blob/blob_impl.h"
@@ -281,8 +281,8 @@ static void test_limits(void **state)
 	assert_int_equal(blob_truncate(b, UINT64_C(1) << 34), 0);
 	assert_int_equal(blob_write(b, &c, 1, UINT64_C(1) << 33), 0);
 	assert_int_equal(blob_sync(b, true), 0);
-	assert_int_equal(blob_seek(b, 10000, SEEK_DATA),
-		record_start(record_of(UINT64_C(1) << 33)));
+	assert_int_equal(
+		blob_seek(b, 10000, SEEK_DATA), record_start(record_of(UINT64_C(1) << 33)));
 	assert_int_equal(blob_finish(b), 0);
 	blob_close(b);
 	b = world_open(w, NAME, false);
@@ -319,7 +319,8 @@ static void check_order(struct world *w, const unsigned *order)
 	rng_fill(&rng, all, CHUNK * CHUNKS);
 	for (unsigned i = 0; i < CHUNKS; i++)
 		assert_int_equal(
-			blob_write(b, all + order[i] * CHUNK, CHUNK, (uint64_t)order[i] * CHUNK), 0);
+			blob_write(b, all + order[i] * CHUNK, CHUNK, (uint64_t)order[i] * CHUNK),
+			0);
 	assert_int_equal(blob_sync(b, true), 0);
 	assert_int_equal(b->gaps.n, 0);
 	assert_int_equal(blob_finish(b), 0);

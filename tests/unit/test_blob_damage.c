@@ -2,8 +2,8 @@
 
 /*
  * What storage may do to a blob between two mounts: after a clean end every change gives the same
- * bytes or -EBADMSG, and a report that names it; never other bytes. And what is cut or missing after
- * an unclean end.
+ * bytes or -EBADMSG, and a report that names it; never other bytes. And what is cut or missing
+ * after an unclean end.
  */
 #include <unistd.h>
 #include "blob_world.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The arithmetic of blobs, and the small structures under them: gaps, sets of records, range locks. */
+/* The arithmetic of blobs, and the small structures under them: gaps, sets of records, range locks.
+ */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +63,8 @@ static void test_sizes(void **state)
 	check_size(SIZE_MAX_PLAIN);
 }
 
-/* Every length is either that of exactly one size, or of none; the floor is the largest that fits. */
+/* Every length is either that of exactly one size, or of none; the floor is the largest that fits.
+ */
 static void test_lengths(void **state)
 {
 	uint64_t size, floor = 0;
@@ -148,8 +150,8 @@ static void test_gaps(void **state)
 			d.n = at_end ? last + 1 : d.n;
 			compare_gaps(&g, &d);
 			if (g.n > 0)
-				assert_int_equal(gaps_prefix(&g),
-					record_start(g.v[0].rec) + g.v[0].len);
+				assert_int_equal(
+					gaps_prefix(&g), record_start(g.v[0].rec) + g.v[0].len);
 		}
 		gaps_free(&g);
 	}
@@ -208,7 +210,8 @@ static void *use_field(void *arg)
 		bool exclusive = rand_r(&seed) % 2;
 		struct range r;
 
-		range_lock(&field.lock, &r, first, rand_r(&seed) % 50 ? last : UINT64_MAX, exclusive);
+		range_lock(
+			&field.lock, &r, first, rand_r(&seed) % 50 ? last : UINT64_MAX, exclusive);
 		for (uint64_t k = first; k <= last; k++) {
 			__atomic_add_fetch(exclusive ? &field.writers[k] : &field.readers[k], 1,
 				__ATOMIC_SEQ_CST);

@@ -187,7 +187,8 @@ static void test_inner_header(void **state)
 	assert_int_equal(inner_header_decode(buf, &back), -EBADMSG);
 }
 
-/* The format, byte by byte: made by another implementation of coffer-format(5), and to be readable for ever. */
+/* The format, byte by byte: made by another implementation of coffer-format(5), and to be readable
+ * for ever. */
 static void test_known_answer(void **state)
 {
 	struct fixture *f = make();
