@@ -198,6 +198,8 @@ int bl_probe_again(struct blob *b);
 /* True if a write to [offset, end) needs bl_prepare. lock held, some range too. */
 bool bl_unprepared(const struct blob *b, uint64_t offset, uint64_t end);
 int bl_prepare(struct blob *b, uint64_t offset, uint64_t end);
+/* Sets the length of the backing file, and nothing else. */
+int bl_set_length(struct blob *b, uint64_t length);
 /* Makes the backing file end where the blob does. In a bracket. */
 int bl_cut(struct blob *b, uint64_t epoch);
 /* Gaps become holes. In a bracket. */

@@ -11,7 +11,7 @@
 
 /* ---- the backing file's end ---- */
 
-static int set_length(struct blob *b, uint64_t length)
+int bl_set_length(struct blob *b, uint64_t length)
 {
 	int r = st_ftruncate(b->env->store, b->fd, (off_t)length);
 
@@ -71,9 +71,9 @@ int bl_cut(struct blob *b, uint64_t epoch)
 		r = cut_last(b, epoch);
 	/* Two steps: in one, old ciphertext could stay in what is now the tail. */
 	if (r == 0 && b->length > records * RECORD_SIZE && b->length != length)
-		r = set_length(b, records * RECORD_SIZE);
+		r = bl_set_length(b, records * RECORD_SIZE);
 	if (r == 0 && b->length != length)
-		r = set_length(b, length);
+		r = bl_set_length(b, length);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&b->lock);
@@ -164,7 +164,7 @@ static int new_key(struct blob *b)
 static int empty_first(struct blob *b, uint64_t epoch)
 {
 	static const uint8_t nothing[1];
-	int r = set_length(b, RECORD_SIZE);
+	int r = bl_set_length(b, RECORD_SIZE);
 
 	if (r == 0)
 		r = bl_store_first(b, epoch, nothing, 0, 0, 0);

@@ -11,33 +11,31 @@
  *   1. record 0 with the smaller size, durable: else a complete epoch could claim what is gone.
  * Only if every version of record 0 that may be on the disk is of the epoch of this bracket, the
  * sync is left out: that epoch becomes complete only together with the changes that follow.
- *   2. the record that becomes the last one, short: under the rules for a crash the file ends there
- *      (a sparse one: durable)
- *   3. the length, in two steps (bl_cut)
- * All locks: WHOLE.
+ *   2. the record that is to be the last one, if it is missing, a hole, or too short; of a sparse
+ * file durable, since that ends after its last authentic record
+ *   3. the length, to whole records: from here on the file is shorter. Until then nothing was lost,
+ * so a daemon that is killed leaves the old file.
+ *   4. the last record with fewer bytes, and the length with them (bl_cut). If that fails, it is
+ * done before the next write, sync or finish; until then the size is known here, and after a crash
+ * the file has up to a record more. All locks: WHOLE.
  */
 static int lower_claim(struct blob *b, uint64_t epoch, uint64_t size)
 {
-	uint32_t len = (uint32_t)bl_disk_len(b, 0), flags = b->sparse ? INNER_SPARSE : 0;
 	bool durable = b->first.largest > size && b->first.oldest != epoch;
 	uint8_t plain[CAP_RECORD0];
 	int r = 0;
 
 	if (b->first.size > size || b->first.unsure) {
 		r = bl_load(b, 0, plain, NULL);
-		/* Of a file that ends in it, record 0 is the one that gets short. */
-		if (size < len) {
-			len = (uint32_t)size;
-			memset(plain + len, 0, CAP_RECORD0 - len);
-		}
 		if (r == 0)
-			r = bl_store_first(b, epoch, plain, len, size, flags);
+			r = bl_store_first(b, epoch, plain, (uint32_t)bl_disk_len(b, 0), size,
+				b->sparse ? INNER_SPARSE : 0);
 	}
 	return r == 0 && durable ? bl_flush_whole(b) : r;
 }
 
-/* Gives record k, the one that is to be the last, exactly len bytes. */
-static int shorten_last(struct blob *b, uint64_t epoch, uint64_t k, uint32_t len, uint64_t size)
+/* Record k, which is to be the last with len bytes, is there and has them. */
+static int anchor(struct blob *b, uint64_t epoch, uint64_t k, uint32_t len, uint64_t size)
 {
 	int32_t had = bl_disk_len(b, k);
 	uint8_t plain[CAP_RECORD];
@@ -45,40 +43,40 @@ static int shorten_last(struct blob *b, uint64_t epoch, uint64_t k, uint32_t len
 	int r;
 
 	r = bl_load(b, k, plain, &hole);
-	if (r < 0 || (!hole && had == (int32_t)len))
+	if (r < 0)
 		return r;
-	memset(plain + len, 0, record_capacity(k) - len);
-	if (k == 0)
-		return bl_store_first(b, epoch, plain, len, size, b->sparse ? INNER_SPARSE : 0);
-	return bl_store(b, epoch, k, plain, len);
+	if (hole)
+		r = bl_store(b, epoch, k, plain, record_capacity(k));
+	else if (had < (int32_t)len && k == 0)
+		r = bl_store_first(b, epoch, plain, len, size, b->sparse ? INNER_SPARSE : 0);
+	else if (had < (int32_t)len)
+		r = bl_store(b, epoch, k, plain, len);
+	return r == 0 && b->sparse && !bl_is_durable(b, k) ? bl_flush_whole(b) : r;
 }
 
 static int shrink(struct blob *b, uint64_t epoch, uint64_t size)
 {
-	uint64_t last = records_for(size) - 1;
-	uint32_t len = (uint32_t)(size - record_start(last));
-	int32_t had = bl_disk_len(b, last);
-	int r, cut;
+	uint64_t last = records_for(size) - 1, before = b->length / RECORD_SIZE;
+	int r;
 
 	r = lower_claim(b, epoch, size);
 	if (r == 0)
-		r = shorten_last(b, epoch, last, len, size);
-	/* A sparse file ends after its last authentic record: where this one is still a hole on the
-	 * disk, it would end too early. */
-	if (r == 0 && b->sparse && !bl_is_durable(b, last))
-		r = bl_flush_whole(b);
-	/* If it got short on the disk in spite of an error, there is no way but onward. */
-	if (r < 0 && (had == (int32_t)len || bl_disk_len(b, last) != (int32_t)len))
+		r = anchor(b, epoch, last, (uint32_t)(size - record_start(last)), size);
+	if (r == 0)
+		r = bl_set_length(b, (last + 1) * RECORD_SIZE);
+	if (r < 0)
 		return r;
 	pthread_mutex_lock(&b->lock);
+	b->last_disk = (uint32_t)bl_disk_len(b, last);
 	gaps_cut(&b->gaps, last);
 	b->size = size;
-	b->last_disk = len;
 	b->must_cut = true;
+	b->changes++;
 	bl_cache_drop(b, last + 1, UINT64_MAX);
+	bl_clean_shrunk(b, before);
 	pthread_mutex_unlock(&b->lock);
-	cut = bl_cut(b, epoch);
-	return r < 0 ? r : cut;
+	(void)bl_cut(b, epoch);
+	return 0;
 }
 
 /*

@@ -117,8 +117,8 @@ struct fs {
 	struct node **dirty;        /* referenced: files written since the last checkpoint */
 	size_t dirty_count, dirty_room;
 	uint64_t met[DAMAGE_REMEMBERED]; /* dirty_lock: damage that was told, as hashes */
-	unsigned met_next;		 /* dirty_lock */
-	atomic_llong synced_before; /* when the last finished syncfs began: ns since 1970 */
+	unsigned met_next;               /* dirty_lock */
+	atomic_llong synced_before;      /* when the last finished syncfs began: ns since 1970 */
 	pthread_mutex_t checkpoint_lock;
 	pthread_mutex_t timer_lock;
 	pthread_cond_t timer_cond;

@@ -87,7 +87,8 @@ static int load_id(struct fs *fs, struct node *n)
 		__atomic_store_n(&d->has_id, true, __ATOMIC_RELEASE);
 	} else if (r == -EBADMSG || r == -ENOKEY) {
 		damage_note(fs, n,
-			"the directory's identity (.id) is missing or not authentic: the names in it "
+			"the directory's identity (.id) is missing or not authentic: the names in "
+			"it "
 			"cannot be read");
 	}
 	return r;

@@ -378,6 +378,65 @@ def test_one_bad_sector_costs_little(damaged):
         assert 1 <= lost <= 2
 
 
+SMALL = 5000  # two records
+
+
+@pytest.mark.parametrize("step", [41, pytest.param(1, marks=pytest.mark.long)])
+def test_every_byte(damaged, step):
+    """One file for each byte of a blob, with that byte changed: its content, or EIO."""
+    length = 2 * RECORD + SMALL - 3906
+    files = {f"at{at}": noise(SMALL, at) for at in range(0, length, step)}
+    damaged.make(files)
+    for at in range(0, length, step):
+        flip(damaged.blobs[f"at{at}"], at, bit=1 << at % 8)
+    lost = 0
+    with damaged.mount() as m:
+        for name, content in files.items():
+            try:
+                with open(f"{m.point}/{name}", "rb") as file:
+                    assert file.read() == content, name
+            except OSError as error:
+                assert error.errno == errno.EIO
+                lost += 1
+    # Only the zeros after a short last record, and that hole's bytes, do not matter.
+    assert lost >= len(files) * 0.7
+
+
+@pytest.mark.parametrize("step", [43, pytest.param(1, marks=pytest.mark.long)])
+def test_every_length(damaged, step):
+    """One file for each length of a blob, cut there: EIO, unless it was emptied."""
+    length = 2 * RECORD + SMALL - 3906
+    files = {f"cut{at}": noise(SMALL, at) for at in range(1, length, step)}
+    damaged.make(files)
+    for at in range(1, length, step):
+        os.truncate(damaged.blobs[f"cut{at}"], at)
+    with damaged.mount() as m:
+        for name, content in files.items():
+            must_not_end_quietly(f"{m.point}/{name}", content)
+
+
+@pytest.mark.parametrize("what", ["epoch removed", "epoch changed", "state removed"])
+def test_lost_state_loses_no_file(damaged, what):
+    """state/ may be lost: files are read by the rules for a crash, with a warning."""
+    files = {f"{size}": noise(size) for size in (0, 1, 3906, 3907, 100_000)}
+    damaged.make(files)
+    state = os.path.join(damaged.repo.path, "state")
+    if what == "epoch removed":
+        os.unlink(f"{state}/epoch")
+    elif what == "epoch changed":
+        flip(f"{state}/epoch", os.path.getsize(f"{state}/epoch") // 2)
+    else:
+        for name in os.listdir(state):
+            os.unlink(f"{state}/{name}")
+        os.rmdir(state)
+    with damaged.mount() as m:
+        m.allow("^warning: .*state", "^info: ")
+        for name, content in files.items():
+            with open(f"{m.point}/{name}", "rb") as file:
+                assert file.read() == content
+        assert m.log_lines("^warning: .*state")
+
+
 def test_intact_repository_gives_no_alarm(damaged):
     files = {f"{size}": noise(size) for size in (0, 1, 3906, 3907, 7844, 7845, 100_000)}
     damaged.make(files)
