@@ -288,8 +288,9 @@ int blob_open(const struct blob_env *env, int fd, bool writable, bool unsynced, 
 	}
 	b->clean.acked = bl_records(b);
 	b->clean.unknown = unsynced;
-	/* An earlier version may be what is on the disk. */
+	/* The disk may still have an earlier record 0, and records that were dropped. */
 	if (unsynced) {
+		b->dropped = UINT64_MAX;
 		b->first.largest = UINT64_MAX;
 		b->first.oldest = 0;
 	}

@@ -203,6 +203,7 @@ bool bl_unprepared(const struct blob *b, uint64_t offset, uint64_t end)
 int bl_prepare(struct blob *b, uint64_t offset, uint64_t end)
 {
 	uint64_t epoch;
+	bool flush;
 	int r;
 
 	if (b->damaged)
@@ -220,7 +221,11 @@ int bl_prepare(struct blob *b, uint64_t offset, uint64_t end)
 	if (r == 0 && too_many_gaps(b, offset))
 		r = bl_close_gaps(b, epoch);
 	bl_leave(b, epoch);
-	if (r == 0 && (b->clean.overflow || has_ghosts(b, end)))
-		r = bl_flush_whole(b);
-	return r;
+	if (r < 0)
+		return r;
+	/* Even with WHOLE: an fsync or a checkpoint may just be ending. */
+	pthread_mutex_lock(&b->lock);
+	flush = b->clean.overflow || has_ghosts(b, end);
+	pthread_mutex_unlock(&b->lock);
+	return flush ? bl_flush_whole(b) : 0;
 }

@@ -21,9 +21,13 @@
  */
 static int lower_claim(struct blob *b, uint64_t epoch, uint64_t size)
 {
-	bool durable = b->first.largest > size && b->first.oldest != epoch;
 	uint8_t plain[CAP_RECORD0];
+	bool durable;
 	int r = 0;
+
+	pthread_mutex_lock(&b->lock);
+	durable = b->first.largest > size && b->first.oldest != epoch;
+	pthread_mutex_unlock(&b->lock);
 
 	if (b->first.size > size || b->first.unsure) {
 		r = bl_load(b, 0, plain, NULL);

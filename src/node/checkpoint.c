@@ -36,10 +36,28 @@ void fs_mark_written(struct fs *fs, struct node *n)
 		fs->dirty = more;
 		fs->dirty_room = room;
 	}
-	node_ref(n);
 	n->file->wrote = true;
-	fs->dirty[fs->dirty_count++] = n;
+	if (n->dirty_at == 0 && fs->dirty_count < UINT32_MAX) {
+		node_ref(n);
+		fs->dirty[fs->dirty_count++] = n;
+		n->dirty_at = (uint32_t)fs->dirty_count;
+	}
 	pthread_mutex_unlock(&fs->dirty_lock);
+}
+
+void fs_unmark_written(struct fs *fs, struct node *n)
+{
+	pthread_mutex_lock(&fs->dirty_lock);
+	bool there = n->dirty_at != 0;
+	if (there) {
+		struct node *last = fs->dirty[--fs->dirty_count];
+		fs->dirty[n->dirty_at - 1] = last;
+		last->dirty_at = n->dirty_at;
+		n->dirty_at = 0;
+	}
+	pthread_mutex_unlock(&fs->dirty_lock);
+	if (there)
+		node_put(fs, n); /* never the last reference: the caller has one */
 }
 
 /*
@@ -101,6 +119,8 @@ int fs_checkpoint(struct fs *fs)
 	pthread_mutex_lock(&fs->dirty_lock);
 	struct node **list = fs->dirty;
 	size_t count = fs->dirty_count;
+	for (size_t i = 0; i < count; i++)
+		list[i]->dirty_at = 0;
 	fs->dirty = NULL;
 	fs->dirty_count = fs->dirty_room = 0;
 	pthread_mutex_unlock(&fs->dirty_lock);

@@ -48,6 +48,7 @@ static void fs_free(struct fs *fs)
 		close(fs->targets_fd);
 	pthread_rwlock_destroy(&fs->names);
 	pthread_mutex_destroy(&fs->dirty_lock);
+	pthread_mutex_destroy(&fs->handles_lock);
 	pthread_mutex_destroy(&fs->checkpoint_lock);
 	pthread_mutex_destroy(&fs->timer_lock);
 	pthread_cond_destroy(&fs->timer_cond);
@@ -65,6 +66,7 @@ static struct fs *fs_new(struct store *st, const struct keyring *keys)
 	fs->data_fd = fs->hidden_fd = fs->targets_fd = -1;
 	pthread_rwlock_init(&fs->names, NULL);
 	pthread_mutex_init(&fs->dirty_lock, NULL);
+	pthread_mutex_init(&fs->handles_lock, NULL);
 	pthread_mutex_init(&fs->checkpoint_lock, NULL);
 	pthread_mutex_init(&fs->timer_lock, NULL);
 	pthread_condattr_t attr;
@@ -200,6 +202,7 @@ int fs_close(struct fs *fs)
 	if (!fs)
 		return 0;
 	fs_stop_timer(fs);
+	handles_free(fs);
 	int r = finish_nodes(fs);
 	if (!store_read_only(fs->store)) {
 		if (r == 0)

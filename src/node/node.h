@@ -84,6 +84,7 @@ struct node {
 	bool names_unknown; /* lock: more names than the alias list holds were seen */
 	bool dead;          /* lock */
 	bool settled;       /* lock: size checked after an unclean end */
+	uint32_t dirty_at;  /* dirty_lock: position in fs->dirty plus one; 0: not there */
 	union {
 		struct dirstate *dir;   /* S_ISDIR */
 		struct filestate *file; /* S_ISREG; NULL: neither open nor cached */
@@ -116,6 +117,8 @@ struct fs {
 	pthread_mutex_t dirty_lock; /* leaf */
 	struct node **dirty;        /* referenced: files written since the last checkpoint */
 	size_t dirty_count, dirty_room;
+	pthread_mutex_t handles_lock;    /* leaf */
+	struct dirhandle *handles;       /* all open ones */
 	uint64_t met[DAMAGE_REMEMBERED]; /* dirty_lock: damage that was told, as hashes */
 	unsigned met_next;               /* dirty_lock */
 	atomic_llong synced_before;      /* when the last finished syncfs began: ns since 1970 */
@@ -286,6 +289,10 @@ struct creds {
 struct creds creds_enter(const struct caller *who);
 void creds_leave(struct creds c);
 
+/* ---- readdir.c ---- */
+/* Closes all directory handles that are left at the end. */
+void handles_free(struct fs *fs);
+
 /* ---- sync.c ---- */
 /* Makes our own objects (.id, side links) in n's ancestors durable where the file system would not
  * (btrfs). */
@@ -297,6 +304,8 @@ void fs_stop_timer(struct fs *fs);
 void fs_mark_changed(struct fs *fs);
 /* File n was written (n->lock held): the next checkpoint finishes it. */
 void fs_mark_written(struct fs *fs, struct node *n);
+/* File n is gone: no checkpoint needs it, and none keeps it (and its space) alive. */
+void fs_unmark_written(struct fs *fs, struct node *n);
 /* True if a file with this ctime may have bytes that no sync has made durable. */
 bool fs_maybe_unsynced(struct fs *fs, const struct timespec *ctime);
 

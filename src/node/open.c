@@ -28,6 +28,19 @@ static int pin(struct fs *fs, struct node *n, enum pin how, struct blob **ret)
 }
 
 /*
+ * Ends a change under pin(PIN_CHANGE). The kernel may have told a new mtime while it was under way
+ * (background write-back does not wait for its writes before it sends the time), so it counts as
+ * moved once more.
+ */
+static void unpin_changed(struct fs *fs, struct node *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->file->mtime_stale = n->file->mtime_known;
+	pthread_mutex_unlock(&n->lock);
+	file_unpin(fs, n);
+}
+
+/*
  * What the kernel does for a local file system when an unprivileged process writes: set-user-id
  * goes, and set-group-id where the group may execute.
  */
@@ -74,7 +87,7 @@ int fs_truncate(struct fs *fs, struct node *n, uint64_t size, bool kill_priv)
 	r = blob_truncate(b, size);
 	if (r == 0 && kill_priv)
 		r = kill_privileges(fs, blob_fd(b));
-	file_unpin(fs, n);
+	unpin_changed(fs, n);
 	return fs_errno(r);
 }
 
@@ -148,7 +161,7 @@ int fs_write(
 		r = kill_privileges(fs, blob_fd(b));
 	if (r == 0 && (flags & FS_WRITE_SYNC))
 		r = blob_sync(b, true);
-	file_unpin(fs, n);
+	unpin_changed(fs, n);
 	if (r == 0 && (flags & FS_WRITE_SYNC))
 		r = sync_ancestors(fs, n);
 	return fs_errno(r);
@@ -221,7 +234,7 @@ int fs_fallocate(
 		r = blob_allocate(b, offset, len, keep);
 	if (r == 0 && kill_priv)
 		r = kill_privileges(fs, blob_fd(b));
-	file_unpin(fs, n);
+	unpin_changed(fs, n);
 	return fs_errno(r);
 }
 

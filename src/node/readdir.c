@@ -12,7 +12,8 @@
  */
 struct dirhandle {
 	struct fs *fs;
-	struct node *node; /* the caller's open keeps it alive */
+	struct dirhandle *prev, *next; /* fs->handles_lock */
+	struct node *node;             /* the caller's open keeps it alive */
 	pthread_mutex_t lock;
 	struct fdslot slot;
 	int fd;            /* lock; -1: evicted, or not opened yet */
@@ -50,12 +51,33 @@ int fs_opendir(struct fs *fs, struct node *n, struct dirhandle **ret)
 	h->slot.owner = h;
 	pthread_mutex_init(&h->lock, NULL);
 	node_ref(n);
+	pthread_mutex_lock(&fs->handles_lock);
+	h->next = fs->handles;
+	if (h->next)
+		h->next->prev = h;
+	fs->handles = h;
+	pthread_mutex_unlock(&fs->handles_lock);
 	*ret = h;
 	return 0;
 }
 
+/* What an unmount left open: the kernel sends RELEASEDIR late, or not at all. */
+void handles_free(struct fs *fs)
+{
+	while (fs->handles)
+		fs_closedir(fs, fs->handles);
+}
+
 void fs_closedir(struct fs *fs, struct dirhandle *h)
 {
+	pthread_mutex_lock(&fs->handles_lock);
+	if (h->prev)
+		h->prev->next = h->next;
+	else
+		fs->handles = h->next;
+	if (h->next)
+		h->next->prev = h->prev;
+	pthread_mutex_unlock(&fs->handles_lock);
 	fdcache_remove(fs->fds, &h->slot);
 	if (h->fd >= 0)
 		close(h->fd);

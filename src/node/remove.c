@@ -28,6 +28,7 @@ static void die(struct fs *fs, struct node *n, const struct stat *st)
 	n->dead = true;
 	n->hidden = false;
 	table_remove(fs, n);
+	fs_unmark_written(fs, n);
 }
 
 void hidden_closed(struct fs *fs, struct node *n)
@@ -44,9 +45,10 @@ void hidden_closed(struct fs *fs, struct node *n)
 			unhide(fs, n);
 		return;
 	}
+	/* Its descriptor stays in the cache until FORGET: who looked it up before may still be
+	 * about to open it. */
 	die(fs, n, &st);
 	st_unlinkat(fs->store, fs->hidden_fd, entry, 0);
-	file_drop(fs, n);
 }
 
 static bool has_other_name(struct node *n, struct node *parent, const char *entry)

@@ -154,6 +154,43 @@ def test_set_time_survives_what_is_still_cached(d, size):
     # Compared once more after the remount, like everything in `d`.
 
 
+def write_in_pieces(path, flags, count=6):
+    with opened(path, os.O_WRONLY | os.O_CREAT | flags) as fd:
+        for i in range(count):
+            os.write(fd, bytes([65 + i]) * 700)
+            time.sleep(0.003)
+
+
+def test_reported_time_is_final(d):
+    """
+    Under the write-back cache the kernel tells the time before the daemon has the data. What stat said once nobody
+    changes the file any more must stay, whatever is written back later (the remount compares it once more).
+    """
+    paths = []
+    for i in range(5):
+        path = d / f"pieces{i}"
+        write_in_pieces(path, 0)
+        write_in_pieces(path, os.O_APPEND)
+        write_in_pieces(path, os.O_APPEND, 40)  # over the end of the first record
+        with opened(path) as fd:
+            os.pwrite(fd, b"inside", 100)
+        paths.append(path)
+        path = d / f"grown{i}"
+        with opened(path, os.O_RDWR | os.O_CREAT) as fd:
+            os.write(fd, bytes(5000))
+            os.fsync(fd)
+            time.sleep(0.003)
+            os.write(fd, bytes(5000))
+            time.sleep(0.003)
+            os.ftruncate(fd, 7000)
+        paths.append(path)
+    told = [path.stat().st_mtime_ns for path in paths]
+    os.sync()
+    assert [path.stat().st_mtime_ns for path in paths] == told
+    time.sleep(0.1)
+    assert [path.stat().st_mtime_ns for path in paths] == told
+
+
 def test_rename_keeps_the_time(d):
     (d / "a").write_bytes(b"x" * 10_000)
     os.utime(d / "a", ns=(1, 2_000_000_003))
