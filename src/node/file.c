@@ -230,9 +230,10 @@ int file_finish(struct fs *fs, struct node *n)
 	if (blob_unfinished(f->blob)) {
 		/* Record 0 is our business: the file's mtime is the user's. */
 		r = file_changes(fs, n, false);
-		if (r == 0)
-			r = blob_finish(f->blob);
 	}
+	/* Also where nothing is to be written: it lets go of what was kept for writing on. */
+	if (r == 0)
+		r = blob_finish(f->blob);
 	int restored = file_restore_mtime(fs, n);
 	return r < 0 ? r : restored;
 }

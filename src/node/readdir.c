@@ -12,8 +12,8 @@
  */
 struct dirhandle {
 	struct fs *fs;
-	struct dirhandle *prev, *next; /* fs->handles_lock */
-	struct node *node;             /* the caller's open keeps it alive */
+	struct dirhandle *before, *after; /* fs->handles_lock */
+	struct node *node;                /* the caller's open keeps it alive */
 	pthread_mutex_t lock;
 	struct fdslot slot;
 	int fd;            /* lock; -1: evicted, or not opened yet */
@@ -52,9 +52,9 @@ int fs_opendir(struct fs *fs, struct node *n, struct dirhandle **ret)
 	pthread_mutex_init(&h->lock, NULL);
 	node_ref(n);
 	pthread_mutex_lock(&fs->handles_lock);
-	h->next = fs->handles;
-	if (h->next)
-		h->next->prev = h;
+	h->after = fs->handles;
+	if (h->after)
+		h->after->before = h;
 	fs->handles = h;
 	pthread_mutex_unlock(&fs->handles_lock);
 	*ret = h;
@@ -71,12 +71,12 @@ void handles_free(struct fs *fs)
 void fs_closedir(struct fs *fs, struct dirhandle *h)
 {
 	pthread_mutex_lock(&fs->handles_lock);
-	if (h->prev)
-		h->prev->next = h->next;
+	if (h->before)
+		h->before->after = h->after;
 	else
-		fs->handles = h->next;
-	if (h->next)
-		h->next->prev = h->prev;
+		fs->handles = h->after;
+	if (h->after)
+		h->after->before = h->before;
 	pthread_mutex_unlock(&fs->handles_lock);
 	fdcache_remove(fs->fds, &h->slot);
 	if (h->fd >= 0)
