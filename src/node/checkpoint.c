@@ -101,7 +101,7 @@ static void release_all(struct fs *fs, struct node **list, size_t count, bool du
 		if (n->file && n->file->blob) {
 			if (durable)
 				blob_checkpointed(n->file->blob);
-			else
+			if (!durable || blob_unfinished(n->file->blob))
 				fs_mark_written(fs, n);
 		}
 		pthread_mutex_unlock(&n->lock);
@@ -125,21 +125,22 @@ int fs_checkpoint(struct fs *fs)
 	fs->dirty_count = fs->dirty_room = 0;
 	pthread_mutex_unlock(&fs->dirty_lock);
 
-	int r = finish_all(fs, list, count);
-	if (r == 0)
-		r = epochs_turn(fs->epochs);
+	/* A file whose record 0 could not be written spoils the epoch (epoch.h), but holds up
+	 * nobody else. */
+	int failed = finish_all(fs, list, count);
+	int r = epochs_turn(fs->epochs);
 	long long began = now_ns();
 	uint64_t seq = atomic_load(&fs->sync_seq) + 1;
-	int sync = st_syncfs(fs->store);
-	if (sync == 0) {
+	if (r == 0)
+		r = st_syncfs(fs->store);
+	if (r == 0) {
 		atomic_store(&fs->synced_before, began);
 		atomic_store(&fs->sync_seq, seq);
-	}
-	if (r == 0)
-		r = sync;
-	if (r == 0)
 		r = epochs_commit(fs->epochs);
+	}
 	release_all(fs, list, count, r == 0);
+	if (r == 0)
+		r = failed;
 	if (r < 0)
 		fs_mark_changed(fs);
 	pthread_mutex_unlock(&fs->checkpoint_lock);
