@@ -242,7 +242,8 @@ class Mount:
         def ready():
             code = self.process.poll()
             assert code is None, f"mount ended with {code}:\n{self.log()}"
-            return is_mounted(self.point) and self.answers()
+            # Twice: a dead mount may go in between, and what answers is the directory under it.
+            return is_mounted(self.point) and self.answers() and is_mounted(self.point)
 
         try:
             wait_for(ready, f"the mount at {self.point}")
